@@ -6,14 +6,15 @@ Declaring a job loads no database code: the first call that enqueues does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Unpack
 
 from pydantic import BaseModel, ConfigDict
 
 from jobs import boot
 from jobs.client.async_enqueue import enqueue_job
+from jobs.client.enqueue_options import EnqueueOptions
 from jobs.client.job_class import JobMeta
 from jobs.client.plain_arguments import arguments_of
 from jobs.clock import new_run_id
@@ -26,7 +27,7 @@ from jobs.definition.secret import Sealing
 from jobs.enqueue.enqueuer import enqueuer
 from jobs.errors import EnqueueRefused
 from jobs.formats.shown import shown
-from jobs.ledger.records import FollowUp, NewRun
+from jobs.ledger.records import FollowUp, NewRun, similar_run
 from jobs.runtime.context import correlation_id, current_run
 from jobs.storage.finding import written
 from jobs.storage.packing import made_in, pack_arguments, packs
@@ -36,27 +37,6 @@ if TYPE_CHECKING:
     from jobs.database.transactions.joining import AsyncSessionLike, SessionLike
     from jobs.enqueue.write_path import Enqueued
     from jobs.runtime.run import Run
-
-OnConflict = Literal["keep", "replace"]
-OnParentDead = Literal["cancel", "run", "hold"]
-
-
-class EnqueueOptions(TypedDict, total=False):
-    """The options of an enqueue call; ``Job.enqueue`` describes them."""
-
-    queue: str | None
-    delay: timedelta | None
-    at: datetime | None
-    priority: int | None
-    key: str | None
-    on_conflict: OnConflict
-    expires: timedelta | datetime | None
-    tags: Sequence[str]
-    on_success: Sequence[Job]
-    on_dead: Sequence[Job]
-    on_cancelled: Sequence[Job]
-    after: Sequence[Any]
-    on_parent_dead: OnParentDead
 
 
 class Job(BaseModel, metaclass=JobMeta):
@@ -272,6 +252,20 @@ class Job(BaseModel, metaclass=JobMeta):
             **values,
         )
 
+    def new_run_like(self, like: NewRun, app: App) -> NewRun | None:
+        """For enqueueing: ``new_run`` without options, made in a tenth of the time.
+
+        Args:
+            like: the row of another job of this class, made by the same call.
+
+        Returns:
+            None if their rows may differ in more than ids and arguments.
+        """
+        if not differs_by_arguments_only(type(self)):
+            return None
+        arguments = arguments_of(self, kind=like.kind, max_bytes=app.settings.max_argument_bytes)
+        return similar_run(like, new_run_id(), arguments)
+
     def __repr_args__(self) -> list[tuple[str | None, Any]]:
         # Shows no arguments: a repr appears in logs and tracebacks.
         return []
@@ -290,3 +284,9 @@ def followups_of(app: App, **by_state: Sequence[Job]) -> tuple[FollowUp, ...]:
                 )
             found.append(FollowUp(state, job.new_run(app)))
     return tuple(found)
+
+
+def differs_by_arguments_only(cls: type[Job]) -> bool:
+    """Whether two runs of the class, enqueued by one call, differ in their ids and arguments only."""
+    has_own_run = cls.new_run is not Job.new_run or cls._sealing is not None or bool(cls._stored_fields)
+    return not has_own_run and cls.idempotency_key is Job.idempotency_key

@@ -9,7 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from jobs import boot
-from jobs.client.job import EnqueueOptions, Job, OnConflict
+from jobs.client.enqueue_options import EnqueueOptions, OnConflict
+from jobs.client.job import Job, differs_by_arguments_only
 from jobs.client.plain_arguments import arguments_of
 from jobs.clock import new_run_id
 from jobs.definition.max_waiting import OnFull
@@ -174,7 +175,7 @@ class _Runs:
             like = likes.get(type(job))
             if like is None:
                 run = self._new_run(job, number)
-                if self.may_repeat and _differs_by_arguments_only(type(job)):
+                if self.may_repeat and differs_by_arguments_only(type(job)):
                     likes[type(job)] = run
                 yield run
             else:
@@ -207,9 +208,3 @@ def _not_jobs(given: Any) -> EnqueueRefused:
 
 def _has_key(cls: type[Job]) -> bool:
     return cls.idempotency_key is not Job.idempotency_key
-
-
-def _differs_by_arguments_only(cls: type[Job]) -> bool:
-    """Whether two runs of the class, enqueued by one call, differ in their ids and arguments only."""
-    has_own_run = cls.new_run is not Job.new_run or cls._sealing is not None or bool(cls._stored_fields)
-    return not has_own_run and not _has_key(cls)

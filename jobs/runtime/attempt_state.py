@@ -170,6 +170,21 @@ class AttemptState(RunFacts):
         """For steps that enqueue: the row of a job."""
         return self._carry([job.new_run(self.app)])[0]
 
+    def new_runs(self, many: Sequence[Enqueueable]) -> list[NewRun]:
+        """For steps that enqueue: the rows of many jobs, in their order."""
+        settings = self.app.settings
+        if self.app.database.dialect == "sqlite" or settings.tracing or settings.store_above is not None:
+            return [self.new_run(job) for job in many]
+        made: list[NewRun] = []
+        firsts: dict[type, NewRun] = {}
+        for job in many:
+            first = firsts.get(type(job))
+            similar = None if first is None else _new_run_like(job, first, self.app)
+            if similar is None:
+                similar = firsts[type(job)] = self.new_run(job)
+            made.append(similar)
+        return made
+
     def announce(self, runs: Sequence[NewRun]) -> None:
         """For steps that enqueue: publish committed runs."""
         if self._announce is not None and runs:
@@ -202,3 +217,9 @@ class AttemptState(RunFacts):
         written, self.written = self.written, None
         if written is not None:
             written.rollback()
+
+
+def _new_run_like(job: Enqueueable, first: NewRun, app: App) -> NewRun | None:
+    """A row with the values of ``first``, if the jobs of the class allow that."""
+    make = getattr(job, "new_run_like", None)
+    return None if make is None else make(first, app)

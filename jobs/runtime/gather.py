@@ -40,7 +40,7 @@ class Enqueueable(Protocol):
 CHUNK = 2_000
 """Children inserted by one transaction. Source: measured; each answer of the server costs a wait for busy threads."""
 SHOWN = 5
-Make = Callable[[Any], "NewRun"]
+Make = Callable[[Sequence[Any]], "list[NewRun]"]
 Publish = Callable[[Sequence["NewRun"]], None]
 
 
@@ -48,7 +48,7 @@ def gather(run: Performing, step: str, jobs: Iterable[Any], on_dead: OnDead, mak
     """See ``Run.gather``.
 
     Args:
-        make: makes the row of a job that is enqueued.
+        make: makes the rows of jobs that are enqueued.
         publish: called with rows once they are committed.
     """
     if on_dead not in ("raise", "collect"):
@@ -62,7 +62,7 @@ def gather(run: Performing, step: str, jobs: Iterable[Any], on_dead: OnDead, mak
     reached("gather:begun")
     state = None if is_new else write_step(run, lambda connection: _open(run, connection, step, gather_id))
     if state is None or not state.is_sealed:
-        new = [make(one) for one in (_read(jobs) if many is None else many)]
+        new = make(_read(jobs) if many is None else many)
         state = _make_children(run, step, gather_id, new, publish, is_new=is_new)
     if not state.is_over:
         leave(run, Suspended(CHILDREN_PREFIX + step, until=None, batch_id=gather_id))

@@ -155,11 +155,11 @@ class Run(AttemptState):
             Conflict: a transaction of the run is open.
             LeaseLost: another attempt has the run; nothing of the last part was made.
         """
-        return gather(self, step, jobs, on_dead, self.new_run, self.announce)
+        return gather(self, step, jobs, on_dead, self.new_runs, self.announce)
 
     async def gather_async(self, step: str, jobs: Iterable[Enqueueable], *, on_dead: OnDead = "raise") -> list[Any]:
         """``gather`` for async jobs."""
-        return await gather_async(self, step, jobs, on_dead, self.new_run, self.announce)
+        return await gather_async(self, step, jobs, on_dead, self.new_runs, self.announce)
 
     def parents(self) -> list[Child]:
         """The runs that this one was enqueued ``after``, in that order, with their states and results."""

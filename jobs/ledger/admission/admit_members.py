@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -12,7 +12,7 @@ from jobs.ledger.admission.copy_in import MIN_COPY, copy_members
 from jobs.ledger.admission.insert import is_fair
 from jobs.ledger.admission.keys import admit
 from jobs.ledger.blobs.references import hold
-from jobs.ledger.records import Admitted, NewRun
+from jobs.ledger.records import Admitted, NewRun, SimilarRun
 
 CHUNK = 500
 """Members inserted by one statement without COPY. Source: as for ``enqueue_many``."""
@@ -30,8 +30,9 @@ def admit_members(
         KeyConflict, KeyBusy: as ``admit``.
         StoredMissing: a value that one of them refers to was removed.
     """
-    hold(session, runs, now=now)
-    plain = [run for run in runs if run.key is None and not run.followups and not is_fair(run)]
+    # A similar run refers to no stored value.
+    hold(session, [run for run in runs if type(run) is not SimilarRun], now=now)
+    plain = list(_plain_runs(runs))
     by_copy = may_copy and len(plain) >= MIN_COPY and dialect_of(session) == "postgresql"
     found: dict[int, Admitted] = {}
     if by_copy and isinstance(session, Connection):
@@ -44,3 +45,16 @@ def admit_members(
         chunk = careful[start : start + CHUNK]
         found |= {run.id.int: one for run, one in zip(chunk, admit(session, chunk, now=now), strict=True)}
     return [found[run.id.int] for run in runs]
+
+
+def _plain_runs(runs: Sequence[NewRun]) -> Iterator[NewRun]:
+    """Those without a key, follow-ups or a tenant. One answer holds for all that are like the same run."""
+    like: NewRun | None = None
+    is_plain = False
+    for run in runs:
+        likeness = run.like if type(run) is SimilarRun else None
+        if likeness is None or likeness is not like:
+            like = likeness
+            is_plain = run.key is None and not run.followups and not is_fair(run)
+        if is_plain:
+            yield run
