@@ -10,8 +10,8 @@ from uuid import UUID
 
 from jobs import boot
 from jobs.app import App
-from jobs.client.enqueue_options import EnqueueOptions
-from jobs.client.job import Job, followups_of
+from jobs.client.followups import followups_of
+from jobs.client.job import EnqueueOptions, Job
 from jobs.client.lookup import run_uuid
 from jobs.clock import new_run_id
 from jobs.database.transactions.coroutines import call_in, serves_coroutines

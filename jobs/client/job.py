@@ -5,16 +5,16 @@ Declaring a job loads no database code: the first call that enqueues does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict
 
 from jobs import boot
 from jobs.client.async_enqueue import enqueue_job
-from jobs.client.enqueue_options import EnqueueOptions
+from jobs.client.followups import followups_of
 from jobs.client.job_class import JobMeta
 from jobs.client.plain_arguments import arguments_of
 from jobs.clock import new_run_id
@@ -26,8 +26,7 @@ from jobs.definition.options import Options
 from jobs.definition.secret import Sealing
 from jobs.enqueue.enqueuer import enqueuer
 from jobs.errors import EnqueueRefused
-from jobs.formats.shown import shown
-from jobs.ledger.records import FollowUp, NewRun, similar_run
+from jobs.ledger.records import NewRun, similar_run
 from jobs.runtime.context import correlation_id, current_run
 from jobs.storage.finding import written
 from jobs.storage.packing import made_in, pack_arguments, packs
@@ -37,6 +36,28 @@ if TYPE_CHECKING:
     from jobs.database.transactions.joining import AsyncSessionLike, SessionLike
     from jobs.enqueue.write_path import Enqueued
     from jobs.runtime.run import Run
+
+
+OnConflict = Literal["keep", "replace"]
+OnParentDead = Literal["cancel", "run", "hold"]
+
+
+class EnqueueOptions(TypedDict, total=False):
+    """The options of an enqueue call; ``Job.enqueue`` describes them."""
+
+    queue: str | None
+    delay: timedelta | None
+    at: datetime | None
+    priority: int | None
+    key: str | None
+    on_conflict: OnConflict
+    expires: timedelta | datetime | None
+    tags: Sequence[str]
+    on_success: Sequence[Job]
+    on_dead: Sequence[Job]
+    on_cancelled: Sequence[Job]
+    after: Sequence[Any]
+    on_parent_dead: OnParentDead
 
 
 class Job(BaseModel, metaclass=JobMeta):
@@ -255,11 +276,8 @@ class Job(BaseModel, metaclass=JobMeta):
     def new_run_like(self, like: NewRun, app: App) -> NewRun | None:
         """For enqueueing: ``new_run`` without options, made in a tenth of the time.
 
-        Args:
-            like: the row of another job of this class, made by the same call.
-
-        Returns:
-            None if their rows may differ in more than ids and arguments.
+        ``like`` is the row of another job of this class, made by the same call. None if more than their ids and
+        arguments may differ.
         """
         if not differs_by_arguments_only(type(self)):
             return None
@@ -272,18 +290,6 @@ class Job(BaseModel, metaclass=JobMeta):
 
 
 _ENQUEUE_OPTIONS = frozenset(EnqueueOptions.__annotations__)
-
-
-def followups_of(app: App, **by_state: Sequence[Job]) -> tuple[FollowUp, ...]:
-    found = []
-    for state, many in by_state.items():
-        for job in many if isinstance(many, Iterable) else [many]:
-            if not isinstance(job, Job):
-                raise EnqueueRefused(
-                    f"A follow-up is a job, got {shown(job)}.", hint="on_success=[SendMail(order_id=7)]"
-                )
-            found.append(FollowUp(state, job.new_run(app)))
-    return tuple(found)
 
 
 def differs_by_arguments_only(cls: type[Job]) -> bool:

@@ -9,8 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from jobs import boot
-from jobs.client.enqueue_options import EnqueueOptions, OnConflict
-from jobs.client.job import Job, differs_by_arguments_only
+from jobs.client.job import EnqueueOptions, Job, OnConflict, differs_by_arguments_only
 from jobs.client.plain_arguments import arguments_of
 from jobs.clock import new_run_id
 from jobs.definition.max_waiting import OnFull

@@ -20,6 +20,11 @@ def is_filled_in(cls: Any) -> bool:
     return bool(cls.__pydantic_generic_metadata__["origin"])
 
 
+def is_job(value: Any) -> bool:
+    """Whether it is a job, which can be enqueued; a class of jobs is none."""
+    return hasattr(value, "new_run") and not isinstance(value, type)
+
+
 def is_async(cls: Any) -> bool:
     """Whether a job performs as a coroutine."""
     return _is_coroutine_function(cls.perform)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from jobs.definition.checks import is_job
 from jobs.errors import Conflict, EnqueueRefused
 from jobs.formats.shown import shown
 from jobs.ledger.batches.find import BatchRecord, batch_of_run, find_batch
@@ -67,7 +68,7 @@ class RunBatch:
         run.refuse_inside("batch.add()")
         new: list[NewRun] = []
         for job in jobs:
-            if not hasattr(job, "new_run"):
+            if not is_job(job):
                 raise EnqueueRefused(f"A batch takes jobs, got {shown(job)}.", hint="self.run.batch.add(Part(n=1))")
             if len(new) >= MAX_ADDED:
                 raise EnqueueRefused(f"add_many() takes at most {MAX_ADDED:,} jobs.", hint="Call it several times.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from uuid import UUID
 
 from jobs.clock import new_run_id
+from jobs.definition.checks import is_job
 from jobs.errors import ChildDead, EnqueueRefused
 from jobs.formats.shown import shown
 from jobs.ledger.batches import gather as gathering
@@ -89,7 +90,7 @@ def _read(jobs: Iterable[Any]) -> list[Any]:
             hint="Gather in parts, whose jobs gather smaller ones; or use jobs.batch, which returns no list.",
         )
     for one in many:
-        if not hasattr(one, "new_run"):
+        if not is_job(one):
             raise EnqueueRefused(f"gather() takes jobs, got {shown(one)}.", hint='gather("parts", [Part(n=1)])')
     return many
 

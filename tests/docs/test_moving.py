@@ -26,7 +26,7 @@ from admin_cli.main import cli
 from jobs import Cancel, Cause, GiveUp, Job, Rate, RunState, Within
 from jobs.app import App
 from jobs.client.declared_schedules import declared
-from jobs.client.enqueue_options import EnqueueOptions
+from jobs.client.job import EnqueueOptions
 from jobs.database.models import JobRun
 from jobs.definition import registry
 from jobs.definition.options import Options

@@ -15,7 +15,7 @@ import pytest
 
 from admin_cli.main import cli
 from jobs import errors
-from jobs.client.enqueue_options import EnqueueOptions
+from jobs.client.job import EnqueueOptions
 from jobs.observe import catalogue
 from tests.docs.pointers import ROOT
 

@@ -224,6 +224,7 @@ def test_steps_that_are_reset_gather_anew(ledger: Ledger) -> None:
     ("given", "error"),
     [
         ((GatherPart(n=1), 7), jobs.EnqueueRefused),
+        ((GatherPart(n=1), GatherPart), jobs.EnqueueRefused),
         (GatherPart(n=1), jobs.EnqueueRefused),
         (7, jobs.EnqueueRefused),
         ((GatherPart(n=1) for _ in range(10_000_000)), jobs.EnqueueRefused),
