@@ -225,7 +225,7 @@ def _array(values: Sequence[Any]) -> str:
         # Not compared: comparing costs more than writing them all.
         if all(values):
             return "{" + ",".join(["%032x" % one.int for one in values]) + "}"  # noqa: UP031, twice as fast
-    elif (first is None or kind in (str, int, float)) and values.count(first) == len(values):
+    elif (first is None or kind in (str, int, float, datetime)) and values.count(first) == len(values):
         return "{" + ",".join([_ELEMENT[kind](first)] * len(values)) + "}"
     elif kind in (int, float) and len(set(map(type, values))) == 1:
         return "{" + ",".join(map(repr, values)) + "}"

@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from jobs.definition import registry
@@ -24,6 +25,8 @@ from jobs.errors import DefinitionError
 log = logging.getLogger("jobs.limits")
 
 MAX_SHOWN_KEY = 200
+KNOWN_KEYS = 10_000
+"""Keys whose digests a process remembers. Source: decision; about 5 MB."""
 UNKNOWN_KEY = "(unknown)"
 """The key of runs whose key cannot be computed: they share one, so that a mistake never lifts a limit."""
 
@@ -97,7 +100,7 @@ def keys_of(kind: str, arguments: str, version: int) -> list[LimitKey]:
 
 def digest_of(value: Any) -> str:
     """The digest by which the ledger knows a key: of its text, so that an operator can name the key 42 as ``42``."""
-    return hashlib.blake2b(text_of(value).encode(errors="replace"), digest_size=16).hexdigest()
+    return _key_parts(value)[0]
 
 
 def text_of(value: Any) -> str:
@@ -150,7 +153,20 @@ def _key_of(limit: Limit | Rate, values: Callable[[str], Any] | None) -> LimitKe
     except Exception:
         log.exception("Key of a limit cannot be computed", extra={"limit": limit.name})
         return LimitKey(limit.name, digest_of(UNKNOWN_KEY), UNKNOWN_KEY, most, rate)
-    return LimitKey(limit.name, digest_of(value), text_of(value)[:MAX_SHOWN_KEY], most, rate)
+    is_short = type(value) is int or (type(value) is str and len(value) <= MAX_SHOWN_KEY)
+    digest, shown = _known_key_parts(value) if is_short else _key_parts(value)
+    return LimitKey(limit.name, digest, shown, most, rate)
+
+
+def _key_parts(value: Any) -> tuple[str, str]:
+    """The digest of a key, and what is shown of it."""
+    text = text_of(value)
+    digest = hashlib.blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
+    return digest, text[:MAX_SHOWN_KEY]
+
+
+# Claims meet the same keys again and again. Only of numbers and short texts: True equals 1 and is another key.
+_known_key_parts = lru_cache(maxsize=KNOWN_KEYS)(_key_parts)
 
 
 def _values(kind: str, arguments: str, version: int) -> Callable[[str], Any]:

@@ -257,7 +257,7 @@ class Fetcher(threading.Thread):
         if kinds == ():
             return 0
         claims = self._source.claim(count, wait_seconds=wait_seconds, kinds=kinds)
-        self._successors.is_hungry = len(claims) < count and not self._source.has_parked
+        self._successors.is_hungry = len(claims) < count
         if claims:
             self.on_claim()
             self._keep(claims)

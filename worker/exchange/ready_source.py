@@ -63,10 +63,6 @@ class ReadySource:
         self._is_catching_up = False
         self._scans: dict[tuple[str, ...], IndexScan] = {}
 
-    @property
-    def has_parked(self) -> bool:
-        return self._ledger.has_parked
-
     def queues(self) -> Sequence[str]:
         return self._ledger.queues()
 

@@ -57,11 +57,6 @@ class Source(Protocol):
         """
         ...
 
-    @property
-    def has_parked(self) -> bool:
-        """Whether the last claim found runs that it parked, so that others may be due behind them."""
-        ...
-
     def close(self) -> None: ...
 
 
@@ -103,10 +98,6 @@ class LedgerSource:
     def takes_turns(self) -> bool:
         """Whether a claim of ids may take other runs instead."""
         return self._admission.takes_turns
-
-    @property
-    def has_parked(self) -> bool:
-        return self._admission.has_parked
 
     @property
     def parked_without_time(self) -> Collection[UUID]:

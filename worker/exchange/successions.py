@@ -69,7 +69,7 @@ class Successions:
         self.plan: SuccessorPlan | None = None
         self.on_started: Callable[[list[Claim]], None] = lambda claims: None
         self.is_hungry = False
-        """Whether the last claim of this process found fewer runs than there was room for."""
+        """Whether the last claim of this process left room, because it found fewer runs or parked some."""
         self.is_in_doubt = False
         """Whether the ledger may hold claims from here that this process does not know."""
 

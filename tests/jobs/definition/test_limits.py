@@ -118,3 +118,13 @@ def test_a_key_is_the_value_of_a_field_or_of_a_method_and_one_that_cannot_be_rea
     assert (found[1].digest, found[3].digest) == (digest_of("eu"), "")
     assert len(found[0].key or "") == 200
     assert [one.key for one in keys_of("A", "{}", 1)] == [UNKNOWN_KEY, UNKNOWN_KEY, UNKNOWN_KEY, None]
+
+
+def test_keys_that_are_equal_in_python_and_differ_in_json_are_different_keys() -> None:
+    _job("A", Limit(5, by="account"))
+
+    found = [keys_of("A", json.dumps({"account": one}), 1)[0] for one in (1, True, 1.0, "1", 1)]
+
+    assert [one.key for one in found] == ["1", "true", "1.0", "1", "1"]
+    assert [one.digest for one in found] == [digest_of(one) for one in (1, True, 1.0, "1", 1)]
+    assert len({one.digest for one in found}) == 3
