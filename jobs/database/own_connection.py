@@ -30,6 +30,10 @@ FOR_SETTLING = ("seqscan", "bitmapscan", "nestloop", "mergejoin")
 _SET = "select set_config(name, value, false) from unnest(%s::text[], %s::text[]) as settings(name, value)"
 
 
+IDLE_SECONDS = 5.0
+"""How long the server waits for the next statement of a transaction. A process that is frozen meanwhile would keep the
+locks of its claim, and stop all kinds that share a limit with it. Source: decision; others wait as long for a lock."""
+_BEGIN, _COMMIT = "begin isolation level read committed", "commit"
 MOST_READS = 10
 """The end of a connection follows a message at most: a read or two find it. Source: decision."""
 
@@ -62,7 +66,11 @@ class OwnConnection:
         self._connect = connect
         self._watch = watch
         self._may_prepare = may_prepare
-        self._settings = {"plan_cache_mode": "force_generic_plan", **{f"enable_{way}": "off" for way in without}}
+        self._settings = {
+            "plan_cache_mode": "force_generic_plan",
+            "idle_in_transaction_session_timeout": str(int(IDLE_SECONDS * 1000)),
+            **{f"enable_{way}": "off" for way in without},
+        }
         self.listens = listens
         self._translate = translate
         self._connection: LimitedConnection | None = None
@@ -99,21 +107,26 @@ class OwnConnection:
         statement, and its commit with what was sent and not read (``DirectStatement.send``).
 
         Other threads of the process compete for the interpreter lock, so each answer that is waited for may cost
-        milliseconds, while other processes wait for the locks of the transaction.
+        milliseconds, while other processes wait for the locks of the transaction. After an error the connection is
+        closed, which undoes the transaction.
 
         Raises:
             sqlalchemy.exc.DBAPIError: as ``opened``.
         """
         with self.opened() as direct:
-            assert self._connection is not None
-            if not (self._may_prepare and psycopg.Pipeline.is_supported()):
-                with self._connection.transaction():
+            connection = self._connection
+            assert connection is not None
+            if not (self._may_prepare and connection.autocommit and psycopg.Pipeline.is_supported()):
+                with connection.transaction():
                     yield direct
                 return
-            with self._connection.pipeline() as pipeline, self._connection.transaction():
+            with connection.pipeline() as pipeline:
                 direct.pipeline = pipeline
                 try:
+                    # The driver's ``transaction()`` would wait for the answers to begin and commit: two round trips.
+                    connection.execute(_BEGIN, prepare=False)
                     yield direct
+                    connection.execute(_COMMIT, prepare=False)
                 finally:
                     direct.pipeline = None
 

@@ -45,6 +45,7 @@ READ_ONLY = "It is read only: a standby, or configured so. Name the primary, or 
 _HINTS = {
     "57014": "A statement took longer than JOBS_STATEMENT_TIMEOUT or the role's statement_timeout, or was cancelled.",
     "25006": READ_ONLY,
+    "25P03": "The process was stopped, or got no processor time, within a transaction. It was undone.",
     "53100": "Its disk is full. The runs are safe.",
     "53300": "It has no connection left: raise max_connections, or lower JOBS_PROCESSES, JOBS_THREADS, JOBS_POOL_SIZE.",
     _NO_RIGHTS: "Grant the role SELECT, INSERT, UPDATE and DELETE on our tables, or migrate with the same role.",

@@ -9,11 +9,9 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert, literal_column, select, text
+from sqlalchemy import select, text
 
 from jobs.app import App
-from jobs.database.direct_statements import DirectConnection, DirectStatement
-from jobs.database.models import JobQueue
 from jobs.database.own_connection import FOR_SETTLING, OwnConnection
 from jobs.errors import LedgerRefused, ServiceDown
 from jobs.ledger.admission.insert import insert_runs
@@ -23,10 +21,6 @@ from tests.conftest import MakeApp
 from tests.round_trips import count_round_trips
 
 PLANS = "select generic_plans, custom_plans from pg_prepared_statements where statement like 'select count%%'"
-ADD = DirectStatement(
-    lambda dialect: insert(JobQueue).from_select(["name"], select(literal_column("'mail'")), include_defaults=False)
-    .returning(JobQueue.name)
-)  # fmt: skip
 ASK = "select count(*) from job_runs where queue = %(queue)s"
 
 
@@ -70,40 +64,6 @@ def test_it_commits_each_statement(app: App, own: OwnConnection) -> None:
 
         with app.database.read() as others:
             assert others.scalar(text("select name from job_queues")) == "mail"
-
-
-def test_what_is_sent_in_a_transaction_is_read_later_and_committed_unread(app: App, own: OwnConnection) -> None:
-    look = DirectStatement(lambda dialect: select(literal_column("count(*)").label("n")).select_from(JobQueue))
-
-    with own.transaction() as direct:
-        before = look.send(direct, {})
-        ADD.send(direct, {})
-        after = look.send(direct, {})
-        assert (after(), before()) == ([(1,)], [(0,)])
-        with app.database.read() as others:
-            assert others.scalar(text("select count(*) from job_queues")) == 0
-
-    with app.database.read() as others:
-        assert others.scalar(text("select name from job_queues")) == "mail"
-    with own.opened() as direct:
-        assert look.run(direct, {}) == [(1,)]
-
-
-def test_an_error_of_a_statement_that_was_sent_and_not_read_undoes_the_transaction(
-    app: App, own: OwnConnection
-) -> None:
-    wrong = DirectStatement(lambda dialect: select(literal_column("1 / 0")))
-
-    def send_both(direct: DirectConnection) -> None:
-        ADD.send(direct, {})
-        wrong.send(direct, {})
-
-    with pytest.raises(LedgerRefused), app.database.translated(), own.transaction() as direct:
-        send_both(direct)
-
-    with app.database.read() as others:
-        assert others.scalar(text("select count(*) from job_queues")) == 0
-    assert pid(own) > 0
 
 
 def test_a_connection_that_the_server_ended_is_opened_again_without_an_error(app: App, own: OwnConnection) -> None:
