@@ -85,8 +85,11 @@ class LedgerBroker(QueueOperations):
         # A child must not share its parent's connections.
         if self._app is None or self._app_pid != os.getpid():
             with self._app_lock:
-                given = {"database_url": self._url, "redis_url": self._redis_url}
-                self._app, self._app_pid = boot.build(Settings.read(**given)), os.getpid()
+                # Another thread may have made it meanwhile: a worker's consumers start together.
+                if self._app is None or self._app_pid != os.getpid():
+                    given = {"database_url": self._url, "redis_url": self._redis_url}
+                    self._app, self._app_pid = boot.build(Settings.read(**given)), os.getpid()
+                return self._app
         return self._app
 
     def serves(self, app: App) -> None:
@@ -136,6 +139,8 @@ class LedgerBroker(QueueOperations):
             KeyConflict: a message with other arguments holds the key.
             ConnectionFailed: the ledger does not answer; nothing was enqueued.
         """
+        if q_name(message.queue_name) not in self.queues:
+            raise QueueNotFound(message.queue_name)  # type: ignore[no-untyped-call]
         if "session" in message.options:
             return self._enqueue_in_session(message, delay)
         attempt_result: LedgerMessage | None = getattr(self._processing, "message", None)
@@ -170,8 +175,6 @@ class LedgerBroker(QueueOperations):
         return in_session(session)
 
     def _enqueue(self, message: Message[Any], delay: int | None, attempt_result: LedgerMessage | None) -> Message[Any]:
-        if q_name(message.queue_name) not in self.queues:
-            raise QueueNotFound(message.queue_name)  # type: ignore[no-untyped-call]
         if isinstance(attempt_result, LedgerMessage) and id(message) == id(attempt_result):
             return self._retry(attempt_result, delay)
         if delay is not None:

@@ -193,6 +193,44 @@ def test_middleware_that_is_put_into_every_broker_stays_out_of_the_workers_own(
     assert ours.middleware == [given]
 
 
+class SeenLock:
+    """A lock that counts the threads that have come to it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.arrivals = threading.Semaphore(0)
+
+    def __enter__(self) -> None:
+        self.arrivals.release()
+        self._lock.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
+def test_threads_that_first_use_a_broker_with_a_url_share_one_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.boot._app", None)
+    alone, lock = LedgerBroker("sqlite:///never-opened.db"), SeenLock()
+    alone._app_lock = lock  # type: ignore[assignment]
+    found = []
+
+    def build(settings: Any) -> object:
+        # Until the other thread, which has found no App either, waits at the lock.
+        assert found or all(lock.arrivals.acquire(timeout=20) for _ in range(2))
+        return object()
+
+    monkeypatch.setattr("jobs.boot.build", build)
+
+    threads = [threading.Thread(target=lambda: found.append(alone.app)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert len(found) == 2
+    assert found[0] is found[1], "the consumers of one worker would end each other's"
+
+
 def test_a_broker_with_a_url_of_its_own_serves_a_dramatiq_worker(
     broker: LedgerBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
