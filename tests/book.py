@@ -14,22 +14,15 @@ from sqlalchemy import Connection, delete, literal, select, union_all, update
 from jobs.clock import new_run_id
 from jobs.database.engine import Database
 from jobs.database.models import Base, JobQueue, JobRun
-from jobs.definition.breakers import guarded_kinds
-from jobs.definition.fairness import fair_kinds
-from jobs.definition.limits import limited_kinds
 from jobs.ledger.admission import insert
-from jobs.ledger.breakers.admit import hold_back
-from jobs.ledger.fairness.claim import claim_due_in_turn, claim_in_turn
-from jobs.ledger.limits.admit import AdmittedClaims, admit
-from jobs.ledger.limits.counts import with_room
-from jobs.ledger.limits.reassign import left_parked, reassign
+from jobs.ledger.limits.reassign import reassign
 from jobs.ledger.queries import find
 from jobs.ledger.records import AttemptResult, Claim, Failure, Freed, NewRun, RecordedAttempt
 from jobs.ledger.run_records import AttemptRecord, RunRecord
-from jobs.ledger.runs import cancel, claim, give_back, lease, replay, settle, sweep
-from jobs.ledger.runs.claim import candidates, due_candidates
-from jobs.ledger.runs.settle_plain import is_limited_success, is_plain, settle_limited, settle_plain
+from jobs.ledger.runs import cancel, give_back, lease, replay, settle, sweep
 from jobs.states import Cause, Outcome, RunState
+from tests import worker_verbs
+from tests.worker_verbs import Given
 
 SECOND = timedelta(seconds=1)
 LEASE = 30 * SECOND
@@ -65,16 +58,8 @@ class Book:
     def claim(
         self, *run_ids: UUID, worker: str = "w1", kinds: Sequence[str] = ("Mail",), lease: timedelta = LEASE
     ) -> list[Claim]:
-        """As a worker does: by a direct statement, where the dialect can."""
-        given: dict[str, Any] = {"kinds": kinds, "worker": worker, "lease": lease, "now": self.now}
-        if self.is_postgresql and is_plain_kinds(kinds):
-            with self.database.direct() as direct:
-                return claim.claim_direct(direct, run_ids, **given)
-        with self.database.write() as connection:
-            by_ids = candidates if fair_kinds.keys().isdisjoint(kinds) else claim_in_turn
-            passed = hold_back(connection, by_ids(connection, run_ids, **given), now=self.now)
-            admitted = admit(connection, passed.claims, worker=worker, lease=lease, now=self.now)
-        return self._reassigned(admitted)
+        given: Given = {"kinds": kinds, "worker": worker, "lease": lease, "now": self.now}
+        return worker_verbs.claim_ids(self.database, run_ids, given)
 
     def claim_due(
         self,
@@ -85,25 +70,8 @@ class Book:
         kinds: Sequence[str] = ("Mail",),
         lease: timedelta = LEASE,
     ) -> list[Claim]:
-        given: dict[str, Any] = {"count": count, "kinds": kinds, "worker": worker, "lease": lease, "now": self.now}
-        if self.is_postgresql and is_plain_kinds(kinds):
-            with self.database.direct() as direct:
-                return claim.claim_due_direct(direct, [queue], **given)
-        with self.database.write() as connection:
-            if fair_kinds.keys().isdisjoint(kinds):
-                due = due_candidates(connection, [queue], **given)
-            else:
-                due = claim_due_in_turn(connection, queue, **given)
-            passed = hold_back(connection, due, now=self.now)
-            admitted = admit(connection, passed.claims, worker=worker, lease=lease, now=self.now)
-        return self._reassigned(admitted)
-
-    def _reassigned(self, admitted: AdmittedClaims) -> list[Claim]:
-        """The claims; as a worker does, look after the commit whether an attempt has ended meanwhile."""
-        if admitted.full and self.is_postgresql:
-            with self.database.write() as connection:
-                reassign(connection, with_room(connection, admitted.full, now=self.now), now=self.now)
-        return admitted.claims
+        given: Given = {"kinds": kinds, "worker": worker, "lease": lease, "now": self.now}
+        return worker_verbs.claim_due(self.database, queue, count, given)
 
     def start(self, *, worker: str = "w1", **given: Any) -> Claim:
         """Enqueue a run and claim it."""
@@ -122,20 +90,7 @@ class Book:
         self, *endings: AttemptResult, worker: str = "w1"
     ) -> tuple[list[tuple[AttemptResult, RecordedAttempt]], list[AttemptResult]]:
         """As a worker's settler does: plain successes by one statement, where the dialect can, then the others."""
-        plain = {one.claim.run_id: one for one in endings if is_plain(one)} if self.is_postgresql else {}
-        done: list[tuple[AttemptResult, RecordedAttempt]] = []
-        if plain:
-            with self.database.direct() as direct:
-                done = settle_plain(direct, list(plain.values()), worker=worker, monotonic=0.0, now=self.now)
-        limited = {one.claim.run_id: one for one in endings if is_limited_success(one)} if self.is_postgresql else {}
-        if limited:
-            with self.database.direct() as direct:
-                some = settle_limited(direct, list(limited.values()), worker=worker, monotonic=0.0, now=self.now)
-                done, keys = done + some.settled, some.left
-                parked = left_parked(direct, keys) if keys else []
-            if parked:
-                with self.database.write() as connection:
-                    reassign(connection, parked, now=self.now)
+        done = worker_verbs.settle_plain_successes(self.database, endings, worker=worker, now=self.now)
         left = [one for one in endings if all(one is not ended for ended, _ in done)]
         settled, refused = self.settle_with_care(*left, worker=worker)
         return done + settled, refused
@@ -254,11 +209,6 @@ class Book:
                 self.end(held, Outcome.CANCELLED)
         assert self.run(held.run_id).state is state
         return held.run_id, held
-
-
-def is_plain_kinds(kinds: Sequence[str]) -> bool:
-    """Whether a claim of these kinds is one statement."""
-    return (limited_kinds.keys() | guarded_kinds.keys() | fair_kinds.keys()).isdisjoint(kinds)
 
 
 class _Crash(Exception):
