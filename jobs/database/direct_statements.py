@@ -23,6 +23,8 @@ from jobs.database.models import UtcDateTime, read_moment
 from jobs.database.slow_queries import SLOW, SlowStatements
 
 if TYPE_CHECKING:
+    from psycopg.pq.abc import PGresult
+
     from jobs.database.postgres.prepared_statements import PreparedStatements
 
 _NAMED = sqlite.dialect(paramstyle="named")
@@ -59,6 +61,16 @@ class DirectStatement:
             sqlalchemy.exc.DBAPIError: the driver's error, as SQLAlchemy would raise it.
         """
         return connection.count(self.rendered(connection.dialect, connection.schema), given)
+
+    def begin(self, connection: DirectConnection, given: Mapping[str, Any]) -> Callable[[], PGresult] | None:
+        """Send it, and return how to get its result, in the binary format. Nothing else may be sent in between.
+
+        None: nothing was sent. The connection prepares no statements, or a value cannot be written.
+
+        Raises:
+            psycopg.Error: the statement failed; either now or when its result is taken.
+        """
+        return connection.begin(self.rendered(connection.dialect, connection.schema), given)
 
     def moment(self, connection: DirectConnection, given: Mapping[str, Any]) -> datetime:
         """Run it, and return the moment in the first column of its one row.
@@ -195,16 +207,25 @@ class DirectConnection:
 
     def count(self, rendered: Rendered, given: Mapping[str, Any]) -> int:
         """How many rows a statement returns."""
+        result = self.begin(rendered, given)
+        return len(self.run(rendered.text, rendered.bind(given))) if result is None else result().ntuples
+
+    def begin(self, rendered: Rendered, given: Mapping[str, Any]) -> Callable[[], PGresult] | None:
+        """Send a statement without waiting for its result; None if that is not possible here."""
         form = rendered.binary
         # In a pipeline only the driver knows which answer is the next, and what must be sent for it to come.
         prepared = self._prepared if self.pipeline is None else None
-        parameters = form.parameters(given) if prepared is not None and form is not None else None
-        if prepared is None or form is None or parameters is None:
-            return len(self.run(rendered.text, rendered.bind(given)))
-        began = self._slow.begin()
-        found = prepared.execute(form.text, parameters)
-        self._slow.look(began, form.text)
-        return found
+        if prepared is None or form is None or (parameters := form.parameters(given)) is None:
+            return None
+        began, text = self._slow.begin(), form.text
+        take = prepared.send(text, parameters)
+
+        def result() -> PGresult:
+            found = take()
+            self._slow.look(began, text)
+            return found
+
+        return result
 
     def moment(self, rendered: Rendered, given: Mapping[str, Any]) -> datetime:
         """The moment in the first column of the one row that a statement returns."""

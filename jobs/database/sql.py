@@ -170,10 +170,7 @@ class RowBatch:
             with_ordinality: the name of a further column with each row's number, from 1. PostgreSQL only.
         """
         if dialect == "postgresql":
-            # As text, which PostgreSQL parses: the driver's own way to write a list costs ten times as much.
-            arrays = [
-                cast(bindparam(f"{self.name}_{name}", type_=Text()), ARRAY(kind)) for name, kind in self.columns.items()
-            ]
+            arrays = map(self._bound, self.columns)
             names = [column(name, kind) for name, kind in self.columns.items()]
             rows = func.unnest(*arrays).table_valued(*names, with_ordinality=with_ordinality)
             return rows.render_derived(name=self.name)
@@ -191,8 +188,13 @@ class RowBatch:
         It makes PostgreSQL use the index of ``this``, whatever its statistics of the table say.
         """
         if dialect == "postgresql":
-            return this == any_(cast(bindparam(f"{self.name}_{name}", type_=Text()), ARRAY(self.columns[name])))
+            return this == any_(self._bound(name))
         return true()
+
+    def _bound(self, name: str) -> ColumnElement[Any]:
+        """The values of a column, as an array of PostgreSQL's."""
+        # As text, which PostgreSQL parses: the driver's own way to write a list costs ten times as much.
+        return cast(bindparam(f"{self.name}_{name}", type_=Text()), ARRAY(self.columns[name]))
 
     def rows(self, dialect: str, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
         """The parameters that carry ``rows``, each in the order of the columns."""
@@ -200,6 +202,17 @@ class RowBatch:
             turned = zip(*rows, strict=True) if rows else [()] * len(self.columns)
             return {f"{self.name}_{name}": _array(values) for name, values in zip(self.columns, turned, strict=True)}
         return {self.name: json.dumps(rows, default=_plain)}
+
+
+class BinaryBatch(RowBatch):
+    """Rows that go to PostgreSQL in the binary format: for ``DirectStatement.begin``, which alone writes it."""
+
+    def _bound(self, name: str) -> ColumnElement[Any]:
+        return bindparam(f"{self.name}_{name}", type_=ARRAY(self.columns[name]))
+
+    def rows(self, dialect: str, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+        turned = zip(*rows, strict=True) if rows else [()] * len(self.columns)
+        return {f"{self.name}_{name}": values for name, values in zip(self.columns, turned, strict=True)}
 
 
 def dialect_of(executor: Any) -> str:

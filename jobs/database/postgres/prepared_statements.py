@@ -6,7 +6,7 @@ parameter, and describes a result that nobody reads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -27,14 +27,16 @@ class PreparedStatements:
         self._connection = connection
         self._names: dict[str, bytes] = {}
 
-    def execute(self, text: str, parameters: Sequence[bytes | None]) -> int:
-        """Execute the statement, prepared at its first use, and return how many rows it returns.
+    def send(self, text: str, parameters: Sequence[bytes | None]) -> Callable[[], PGresult]:
+        """Send the statement, prepared at its first use. Returns how to get its result, in the binary format.
+
+        Nothing else may be sent before the result has been taken.
 
         Args:
             text: with ``$1``, ``$2``, … for the parameters.
 
         Raises:
-            psycopg.Error: the statement failed, or the server was silent for too long.
+            psycopg.Error: the statement failed, or the server was silent for too long; either now or later.
         """
         name = self._names.get(text)
         if name is None:
@@ -44,7 +46,7 @@ class PreparedStatements:
             self._names[text] = name
         self._connection.check_in_step()
         self._connection.pgconn.send_query_prepared(name, parameters, [_BINARY] * len(parameters), _BINARY)
-        return self._answer().ntuples
+        return self._answer
 
     def _answer(self) -> PGresult:
         connection = self._connection

@@ -15,6 +15,7 @@ from jobs.database.sql import Executor, dialect_of, ledger_now, one_of
 from jobs.definition.breakers import guarded_kinds
 from jobs.definition.limits import has_rate, limited_kinds
 from jobs.ledger.breakers.ends import apply_ends
+from jobs.ledger.done_batch import DONE, rows_of
 from jobs.ledger.effects.attempt_logs import write_logs
 from jobs.ledger.effects.waits import hold_waiting
 from jobs.ledger.limits.counts import Key
@@ -22,7 +23,7 @@ from jobs.ledger.limits.reassign import exchange_slots, leave_unwanted, pass_slo
 from jobs.ledger.records import AttemptResult, BreakerChange, Freed, RecordedAttempt
 from jobs.ledger.runs.completion_effects import apply_completion_effects
 from jobs.ledger.runs.end import AttemptEnd, end
-from jobs.ledger.runs.settle_plain import DONE, is_limited_success, recorded, rows_of, still_held, success
+from jobs.ledger.runs.settle_plain import is_limited_success, recorded, still_held, success
 
 
 def settle(

@@ -13,9 +13,10 @@ from sqlalchemy import ColumnElement, Executable, all_, func, literal_column, se
 from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.models import JobBatch, JobFollowup, JobParent, JobRun
 from jobs.database.sql import Executor, ledger_now, one_of
+from jobs.ledger.done_batch import DONE, rows_of
 from jobs.ledger.records import AttemptResult, RecordedAttempt
 from jobs.ledger.runs.end_effects import apply_successes
-from jobs.ledger.runs.settle_plain import DONE, recorded, rows_of, settle_by, still_held, success, which_moved
+from jobs.ledger.runs.settle_plain import recorded, settle_by, still_held, success, which_moved
 
 
 def settle_counted(

@@ -7,7 +7,7 @@ lease, a cancelled run, a run with follow-ups.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -17,11 +17,9 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Executable,
-    Float,
     Integer,
     String,
     Text,
-    Uuid,
     and_,
     bindparam,
     case,
@@ -37,12 +35,14 @@ from sqlalchemy import (
     update,
 )
 
+from jobs.database.binary_values import read_ids, read_moment
 from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.models import JobAttempt, JobRateSlot, JobRun, JsonText
 from jobs.database.postgres.driver import notified
 from jobs.database.sql import RowBatch, ledger_now, one_of, plus_seconds
 from jobs.definition.breakers import guarded_kinds
 from jobs.definition.limits import limited_kinds
+from jobs.ledger.done_batch import DONE, DONE_BINARY, rows_of
 from jobs.ledger.limits.counts import Key
 from jobs.ledger.limits.exchange import Successors, exchange, read, rows_of_successors
 from jobs.ledger.records import AttemptResult, Claim, Freed, RecordedAttempt
@@ -50,10 +50,6 @@ from jobs.ledger.runs.claim import in_order
 from jobs.states import Outcome, RunState, checked_move
 
 _SUCCEEDED = checked_move(RunState.RUNNING, RunState.SUCCEEDED)
-
-DONE = RowBatch(
-    "done", id=Uuid(), token=Uuid(), attempt=Integer(), result=Text(), ago_seconds=Float(), elapsed_seconds=Float()
-)
 
 
 class LimitedSettled(NamedTuple):
@@ -98,13 +94,24 @@ def settle_plain(
     worker: str,
     monotonic: float,
     now: datetime | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> list[tuple[AttemptResult, RecordedAttempt]]:
     """Record plain endings, each of another run, and commit. Those that are not returned did not change.
 
     Args:
         monotonic: this process's monotonic clock, now; as for ``settle``.
+        meanwhile: called while the server works, if the connection can wait for it later. It must not raise, nor use
+            the connection.
     """
-    return settle_by(_SETTLE, connection, endings, worker=worker, monotonic=monotonic, now=now)
+    ordered, given = rows_of(endings, worker=worker, monotonic=monotonic, now=now, batch=DONE_BINARY)
+    result = _SETTLE_BINARY.begin(connection, {**given, "expected": len(ordered)})
+    if result is None:
+        return settle_by(_SETTLE, connection, endings, worker=worker, monotonic=monotonic, now=now)
+    meanwhile()
+    found = result()
+    moment, moved = found.get_value(0, 0), found.get_value(0, 1)
+    assert moment is not None
+    return _settled(ordered, read_moment(moment), None if moved is None else set(read_ids(moved)))
 
 
 def settle_by(
@@ -119,8 +126,7 @@ def settle_by(
     """Record these plain endings by a statement that returns what ``which_moved`` selects; those that it recorded."""
     ordered, given = rows_of(endings, worker=worker, monotonic=monotonic, now=now)
     ((moment, moved),) = statement.run(connection, {**given, "expected": len(ordered)})
-    kept: set[UUID] | None = None if moved is None else set(moved)
-    return [(one, recorded(one, moment, ago)) for one, ago in ordered if kept is None or one.claim.run_id in kept]
+    return _settled(ordered, moment, None if moved is None else set(moved))
 
 
 def settle_limited(
@@ -152,21 +158,11 @@ def settle_limited(
     return LimitedSettled(settled, in_order(started), left)
 
 
-def rows_of(
-    endings: Sequence[AttemptResult], *, worker: str, monotonic: float, now: datetime | None
-) -> tuple[list[tuple[AttemptResult, float]], dict[str, Any]]:
-    """The endings with the seconds since each, and the parameters that carry them.
-
-    In the order of ids, so that two processes that settle the same runs cannot deadlock.
-    """
-    ordered = sorted(endings, key=lambda one: one.claim.run_id.int)
-    agos = [max(0.0, monotonic - one.ended_monotonic) for one in ordered]
-    rows = [
-        (one.claim.run_id, one.claim.token, one.claim.attempt, one.result, ago, one.elapsed_seconds)
-        for one, ago in zip(ordered, agos, strict=True)
-    ]
-    given = {**DONE.rows("postgresql", rows), "by_worker": worker, "now": now}
-    return list(zip(ordered, agos, strict=True)), given
+def _settled(
+    ordered: Sequence[tuple[AttemptResult, float]], moment: datetime, moved: set[UUID] | None
+) -> list[tuple[AttemptResult, RecordedAttempt]]:
+    """Those that ended: all, or those of the runs in ``moved``."""
+    return [(one, recorded(one, moment, ago)) for one, ago in ordered if moved is None or one.claim.run_id in moved]
 
 
 def recorded(one: AttemptResult, moment: datetime, ago: float, followed_by: tuple[Freed, ...] = ()) -> RecordedAttempt:
@@ -189,7 +185,7 @@ def recorded(one: AttemptResult, moment: datetime, ago: float, followed_by: tupl
     )
 
 
-def still_held(done: Any, which: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+def still_held(done: Any, which: ColumnElement[bool], batch: RowBatch = DONE) -> list[ColumnElement[bool]]:
     """That a run is the one in ``done``, still performed by that attempt and not cancelled; and ``which``."""
     return [
         JobRun.id == done.id,
@@ -198,7 +194,7 @@ def still_held(done: Any, which: ColumnElement[bool]) -> list[ColumnElement[bool
         # PostgreSQL expects nearly every row to have a value that is not null. For ``is null`` it expects one row in
         # 200 before a table is analysed, and then joins the batch by nested loops.
         case((and_(JobRun.cancel_requested_at.is_(None), which), literal_column("1"))).is_not(None),
-        DONE.among("postgresql", JobRun.id, "id"),
+        batch.among("postgresql", JobRun.id, "id"),
     ]
 
 
@@ -250,9 +246,9 @@ def which_moved(moved: CTE, *parts: CTE) -> Executable:
     return select(ledger_now(), case((is_whole, null()), else_=ids)).select_from(moved).add_cte(*parts)
 
 
-def _settle(dialect: str) -> Executable:
-    done = DONE.table(dialect).c
-    moved, tried = success(done, still_held(done, ~JobRun.has_followups))
+def _settle(dialect: str, batch: RowBatch = DONE) -> Executable:
+    done = batch.table(dialect).c
+    moved, tried = success(done, still_held(done, ~JobRun.has_followups, batch))
     return which_moved(moved, tried)
 
 
@@ -278,4 +274,5 @@ def _settle_limited(dialect: str) -> Executable:
     return select(*first.c, *exchanged.c).select_from(first.outerjoin(exchanged, true())).add_cte(tried, used, *parts)
 
 
+_SETTLE_BINARY = DirectStatement(lambda dialect: _settle(dialect, DONE_BINARY))
 _SETTLE, _SETTLE_LIMITED = DirectStatement(_settle), DirectStatement(_settle_limited)

@@ -105,14 +105,21 @@ def test_before_the_table_is_analysed_it_joins_by_no_nested_loop(book, keeps_pla
     plans: list[str] = []
     with way as connection:
         book.insert([new_run() for _ in range(3000)])  # In a table of a few pages a sequential scan is the cheapest.
-        run = connection.run
+        run, begin = connection.run, connection.begin
 
         def explained(text, values):
             explain = f"explain {text}"
             plans.extend(row[0] for row in run(explain, values))
             return run(text, values)
 
-        connection.run = explained
+        def explained_begin(rendered, given):
+            if keeps_plan:
+                parameters = rendered.binary.parameters(given)
+                explain = connection._prepared.send(f"explain {rendered.binary.text}", parameters)()
+                plans.extend(explain.get_value(row, 0).decode() for row in range(explain.ntuples))
+            return begin(rendered, given)
+
+        connection.run, connection.begin = explained, explained_begin
         settle_plain(
             connection,
             [attempt_result(held, Outcome.SUCCEEDED) for held in claims],
@@ -135,3 +142,29 @@ def _kept_plan(book: Book):
         held = book.start()
         assert settle_plain(direct, [attempt_result(held, Outcome.SUCCEEDED)], worker="w1", monotonic=0.0, now=book.now)
         yield direct
+
+
+def test_a_connection_that_prepares_statements_records_the_same_and_works_beside_the_server(book):
+    claims = [book.start() for _ in range(3)]
+    book.step(5)
+    results = [1, None, "ü\n"]
+    lost = replace(attempt_result(claims[0], Outcome.SUCCEEDED), claim=claims[0]._replace(attempt=7))
+    endings = [attempt_result(one, Outcome.SUCCEEDED, result=n) for one, n in zip(claims, results, strict=True)]
+    calls: list[str] = []
+
+    own = book.database.own_connection(without=FOR_SETTLING)
+    with closing(own), own.opened() as direct:
+        given = {"worker": "w1", "monotonic": 0.0, "now": book.now}
+        assert settle_plain(direct, [lost], **given) == []
+        (first,) = settle_plain(direct, [endings[0]], **given, meanwhile=lambda: calls.append("beside"))
+        rest = settle_plain(direct, [*endings[1:], lost], **given)
+
+    assert calls == ["beside"]
+    assert [one.claim.run_id for one, _ in [first, *rest]] == [held.run_id for held in claims]
+    for held, result in zip(claims, results, strict=True):
+        run = book.run(held.run_id)
+        assert (run.state, run.result, run.finished_at) == (RunState.SUCCEEDED, result, book.now)
+        assert [one.outcome for one in book.attempts(held.run_id)] == [Outcome.SUCCEEDED]
+    careful = book.start()
+    ((_, expected),), _ = book.settle_with_care(attempt_result(careful, Outcome.SUCCEEDED))
+    assert first[1]._replace(run_id=careful.run_id) == expected
