@@ -10,7 +10,7 @@ from uuid import UUID
 from jobs.app import App
 from jobs.database.direct_statements import DirectConnection, Runner
 from jobs.database.own_connection import OwnConnection
-from jobs.definition.breakers import breakers_of, guarded_kinds
+from jobs.definition.breakers import Slice, breakers_of, guarded_kinds, slice_of
 from jobs.definition.fairness import fair_kinds
 from jobs.definition.limit import Limit
 from jobs.definition.limits import limited_kinds, limits_of
@@ -160,6 +160,13 @@ def has_one_limit(kind: str) -> bool:
     limits = limited_kinds.get(kind, ())
     is_single = len(limits) == 1 and isinstance(limits[0], Limit)
     return is_single and kind not in guarded_kinds and kind not in fair_kinds
+
+
+def slice_of_claim(claim: Claim) -> Slice | None:
+    """The slice of a claimed run; None if its kind has no breaker."""
+    if claim.kind not in guarded_kinds or claim.problem is not None:
+        return None
+    return slice_of(claim.kind, claim.arguments, claim.arguments_version)[0]
 
 
 def _of_size(claim: Callable[[Runner, int], list[Claim]], size: int, runner: Runner) -> list[Claim]:

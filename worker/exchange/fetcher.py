@@ -20,7 +20,7 @@ from jobs.events import ServiceFailed
 from jobs.ledger.records import AttemptResult, Claim
 from jobs.states import Outcome
 from worker.attempt.outcome import attempt_result_now, broken, set_aside
-from worker.exchange.breaker_changes import slice_of_claim
+from worker.exchange.admission import slice_of_claim
 from worker.exchange.claim_buffer import ClaimBuffer
 from worker.exchange.delivery import Delivery
 from worker.exchange.fetch_plan import (
@@ -85,7 +85,7 @@ class Fetcher(threading.Thread):
         self._on_doubt = on_doubt
         self.buffer = ClaimBuffer()
         self._stopping = threading.Event()
-        settler.on_open = self._give_back_of
+        settler.announcements.on_open = self._give_back_of
         self._successors = settler.successions
         self._successors.on_started = self._keep
         plan = SuccessorPlan(self.buffer, prefetch_limit, threads, source.queues(), not_now, self._stopping.is_set)

@@ -9,16 +9,14 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from jobs.app import App
 from jobs.database.direct_statements import DirectConnection
 from jobs.database.own_connection import OwnConnection
-from jobs.definition.breakers import Slice
-from jobs.enqueue.publish import announce, entries_after, entries_of
 from jobs.errors import JobsError, LedgerRefused
-from jobs.events import AttemptEnded, BatchSettled, ResultRefused, ServiceFailed
+from jobs.events import ServiceFailed
 from jobs.ledger.limits.counts import Key
 from jobs.ledger.records import AttemptResult, Freed, RecordedAttempt
 from jobs.ledger.runs.give_back import give_back
@@ -27,9 +25,8 @@ from jobs.ledger.runs.settle_members import settle_counted, settle_members
 from jobs.ledger.runs.settle_plain import is_limited_success, is_plain, settle_plain
 from jobs.runtime import fault_points
 from jobs.states import RunState
-from worker.attempt.ended_event import ended_event
 from worker.attempt.unrecordable import strip
-from worker.exchange.breaker_changes import breaker_event, changes_of
+from worker.exchange.announcements import Announcements, RecordedBatch
 from worker.exchange.delivery import Delivery
 from worker.exchange.held_leases import HeldLeases
 from worker.exchange.outage_wait import outage_wait
@@ -63,7 +60,6 @@ class Settler(threading.Thread):
         self._own = own
         self._app = app
         self._held_leases = held_leases
-        self._prefetch_limit = prefetch_limit
         self._running_rows = running_rows
         self._worker = worker
         self._queue: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
@@ -71,7 +67,7 @@ class Settler(threading.Thread):
         self._member_kinds: set[str] = set()
         self.on_failure: Callable[[BaseException], None] = lambda error: None
         self.successions = Successions(app, worker=worker)
-        self.on_open: Callable[[Collection[Slice]], None] = lambda slices: None
+        self.announcements = Announcements(app, prefetch_limit)
         self.busy_since: float | None = None
         """When it last began to settle a batch, or tried again; None while it waits for one."""
 
@@ -109,6 +105,7 @@ class Settler(threading.Thread):
             log.critical("Settler thread failed", exc_info=True)
             self.on_failure(error)
         finally:
+            self.announcements.catch_up()
             if self._own is not None:
                 self._own.close()
 
@@ -135,6 +132,7 @@ class Settler(threading.Thread):
                 self.busy_since = None
                 return
             except Exception as error:
+                self.announcements.catch_up()
                 if not isinstance(error, JobsError) or isinstance(error, LedgerRefused):
                     # One by one; a result that is refused again goes without its error text. An error that is not a
                     # service's is a bug of ours with one result: it must not end the process, which performs other
@@ -167,9 +165,11 @@ class Settler(threading.Thread):
         refused: list[AttemptResult] = []
         freed: list[Freed] = []
         left: list[Key] = []
+        plain = 0
         if app.database.dialect == "postgresql":
-            self._settle_plain(results, began)
+            plain = self._settle_plain(results, began)
             left += self._settle_limited(results, began)
+        self.announcements.catch_up()
         if results or unstarted:
             with app.database.write() as connection:
                 settled, refused = settle(
@@ -193,19 +193,27 @@ class Settler(threading.Thread):
         try:
             left += [key for _, one in settled for key in one.slots_left]
             freed += self.successions.reassign(self._direct, list(dict.fromkeys(left)))
-            self._announce(settled, refused, freed, app.clock.monotonic() - began)
         except Exception:
-            log.exception("Announcing settled attempts failed")
+            log.exception("Reassigning slots of limits failed")
+        done = RecordedBatch(settled, refused, freed, app.clock.monotonic() - began)
+        if plain == len(batch) and not self._queue.empty():
+            self.announcements.later(done)
+            return
+        self.announcements.now(done)
         for delivery in batch:
             if delivery.attempt_result is not None:
                 # The error's frames keep the job's objects alive, and this thread keeps its last batch.
                 delivery.attempt_result.error = None
 
-    def _settle_plain(self, results: dict[int, Delivery], began: float) -> None:
-        """Settle the plain successes among ``results``, those of members of batches too, and take them out."""
+    def _settle_plain(self, results: dict[int, Delivery], began: float) -> int:
+        """Settle the plain successes among ``results``, those of members of batches too, and take them out.
+
+        Returns how many were no members.
+        """
+        done: list[tuple[AttemptResult, RecordedAttempt]] = []
         every = (one.attempt_result for one in results.values())
         if not (plain := {one.claim.run_id.int: one for one in every if one is not None and is_plain(one)}):
-            return
+            return 0
         # A claim does not say whether its run is a member, so the kinds that were members tell which way to try first.
         members = self._member_kinds
         guessed = [one for one in plain.values() if one.claim.kind in members] if members else []
@@ -217,7 +225,8 @@ class Settler(threading.Thread):
             left = [one for one in plain.values() if one.claim.token.int in results] if guessed else [*plain.values()]
             if left:
                 with self._direct() as connection:
-                    done = settle_plain(connection, left, worker=self._worker, monotonic=began)
+                    announce = self.announcements.catch_up
+                    done = settle_plain(connection, left, worker=self._worker, monotonic=began, meanwhile=announce)
                 _take_out(results, done)
                 if members:
                     members.difference_update(one.kind for _, one in done)
@@ -227,6 +236,7 @@ class Settler(threading.Thread):
         except LedgerRefused:
             # One row is at fault, such as a foreign one with an attempt's number. The slow path settles each alone.
             log.warning("Ledger refused a batch of successes, each is settled alone", exc_info=True)
+        return len(done)
 
     def _settle_limited(self, results: dict[int, Delivery], began: float) -> list[Key]:
         """Settle plain successes of kinds with limits, and take them out. Returns keys whose slots nobody took."""
@@ -257,34 +267,6 @@ class Settler(threading.Thread):
         database = self._app.database
         with database.translated(), self._own.opened() if self._own else database.direct() as connection:
             yield connection
-
-    def _announce(
-        self,
-        settled: list[tuple[AttemptResult, RecordedAttempt]],
-        refused: list[AttemptResult],
-        freed: list[Freed],
-        seconds: float,
-    ) -> None:
-        app = self._app
-        took: dict[tuple[str, str], list[float]] = {}
-        for attempt_result, _ in settled:
-            took.setdefault((attempt_result.claim.queue, attempt_result.claim.kind), []).append(
-                attempt_result.elapsed_seconds
-            )
-        self._prefetch_limit.record(took)
-        if app.ready is not None:
-            announce(app, entries_after(one for _, one in settled) + entries_of(freed))
-        app.events.emit([BatchSettled(len(settled), seconds)])
-        if settled and app.events.has_subscriber(AttemptEnded):
-            app.events.emit([ended_event(attempt_result, one) for attempt_result, one in settled])
-        changes = changes_of(one for _, one in settled)
-        if changes:
-            self.on_open({Slice(change.name, change.digest) for change in changes if change.is_open})
-            app.events.emit([breaker_event(change) for change in changes if change.is_news])
-        if refused:
-            app.events.emit(
-                [ResultRefused(one.claim.run_id, one.claim.kind, one.claim.attempt, one.outcome) for one in refused]
-            )
 
     def _leave_to_upkeep(self, delivery: Delivery) -> None:
         """Even the stripped result is refused: let the lease expire, so that upkeep ends the attempt as abandoned."""
