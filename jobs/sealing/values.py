@@ -7,10 +7,9 @@ too large for a row is in a store, encrypted with a key of its own: then that ke
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import os
+from binascii import Error, a2b_base64, b2a_base64
+from hashlib import blake2b
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +33,7 @@ def seal(cipher: Any, key_id: str, text: str, run_id: UUID, field: str) -> str:
     """The ciphertext of ``text``, with the id of its key."""
     nonce = os.urandom(NONCE_BYTES)
     data = nonce + cipher.encrypt(nonce, text.encode(), _place(run_id, field))
-    return f"{key_id}.{base64.b64encode(data).decode()}"
+    return f"{key_id}.{b2a_base64(data, newline=False).decode()}"
 
 
 def open_value(cipher: Any, stored: str, run_id: UUID, field: str) -> str:
@@ -44,12 +43,12 @@ def open_value(cipher: Any, stored: str, run_id: UUID, field: str) -> str:
         SealBroken: it was sealed for another place, or was altered.
     """
     try:
-        data = base64.b64decode(stored.partition(".")[2], validate=True)
+        data = a2b_base64(stored.partition(".")[2], strict_mode=True)
         opened: bytes = cipher.decrypt(data[:NONCE_BYTES], data[NONCE_BYTES:], _place(run_id, field))
         return opened.decode()
     except Exception as error:
         # By its name, because importing the class for each value takes as long as opening it.
-        if type(error).__name__ != "InvalidTag" and not isinstance(error, binascii.Error | ValueError):
+        if type(error).__name__ != "InvalidTag" and not isinstance(error, Error | ValueError):
             raise
         raise SealBroken(
             f"The sealed value {field!r} of run {run_id} was altered, or was sealed for another run or field.",
@@ -66,8 +65,8 @@ def keyed_hash(hash_key: bytes, *parts: str) -> str:
     """A hash of ``parts`` that nobody can guess values by who does not have the key; 32 hexadecimal digits."""
     texts = [part.encode() for part in parts]
     # With their lengths, so that other parts with the same text between them give another hash.
-    text = b",".join([b"%d" % len(one) for one in texts]) + b":" + b"".join(texts)
-    return hashlib.blake2b(text, key=hash_key, digest_size=16).hexdigest()
+    lengths = ",".join([str(len(one)) for one in texts])
+    return blake2b(b"".join((lengths.encode(), b":", *texts)), key=hash_key, digest_size=16).hexdigest()
 
 
 def masked(value: Any) -> Any:

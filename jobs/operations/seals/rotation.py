@@ -23,6 +23,8 @@ log = logging.getLogger("jobs.sealing")
 
 BATCH = 500
 """Runs in one transaction. Source: decision; some tens of milliseconds."""
+ROUNDS = 5
+"""How often a value is sealed again that changed meanwhile, or whose run moved to history. Source: decision."""
 
 
 @dataclass(slots=True)
@@ -81,17 +83,29 @@ def rotate(
 
 
 def _runs(app: App, ids: list[UUID], done: Rotation) -> None:
+    left = _seal_runs(app, ids, done, is_first=True)
+    for _ in range(ROUNDS - 1):
+        left = _seal_runs(app, left, done, is_first=False) if left else []
+    for run_id in left:
+        done.broken += 1
+        log.error("Sealed value changed each time it was sealed again", extra={"run_id": str(run_id)})
+
+
+def _seal_runs(app: App, ids: list[UUID], done: Rotation, *, is_first: bool) -> list[UUID]:
+    """Seal the values of these runs again. Returns the runs with a value that was not where it had been read."""
     with app.database.read() as connection:
         found = sealed_rows.sealed_texts(connection, ids)
-    changed = []
+    changed: list[tuple[sealed_rows.SealedText, str]] = []
+    missed: set[UUID] = set()
     for one in found:
         try:
             new = with_first_key(
                 app, one.text, one.run_id, step=one.name if one.what == "step" else None, is_result=one.what == "result"
             )
         except SealBroken as error:
-            done.broken += 1
-            log.error("Sealed value cannot be opened", extra={"run_id": str(one.run_id), "reason": error.message})
+            if is_first:
+                done.broken += 1
+                log.error("Sealed value cannot be opened", extra={"run_id": str(one.run_id), "reason": error.message})
             continue
         if new != one.text:
             changed.append((one, new))
@@ -99,7 +113,14 @@ def _runs(app: App, ids: list[UUID], done: Rotation) -> None:
         with app.database.write() as connection:
             if app.database.history.is_there:
                 bring_back(connection, sorted({one.run_id for one, _ in changed}))
-            done.values += sum(sealed_rows.put_text(connection, one, new) for one, new in changed)
+            put = 0
+            for one, new in changed:
+                if sealed_rows.put_text(connection, one, new):
+                    put += 1
+                else:
+                    missed.add(one.run_id)
+        done.values += put
+    return sorted(missed)
 
 
 def _followups(app: App, done: Rotation) -> None:

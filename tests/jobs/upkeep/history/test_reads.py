@@ -13,12 +13,14 @@ from jobs import Job, Sealed, boot
 from jobs.clock import new_run_id
 from jobs.database.engine import Database
 from jobs.errors import SignalRefused
+from jobs.ledger import history_rows
 from jobs.ledger.queries import find, plan_parts, reports
 from jobs.ledger.queries.selectors import Selector
 from jobs.operations.bulk.action import carry_out, plan
 from jobs.operations.bulk.purge import PurgeAction
 from jobs.operations.bulk.undo import plan_undo, undo
 from jobs.operations.runs.signal import signal_run
+from jobs.operations.seals import rotation
 from jobs.operations.seals.rotation import rotate
 from jobs.sealing.keys import new_key
 from jobs.states import RunState
@@ -76,6 +78,38 @@ def test_a_rotation_of_keys_reaches_runs_that_have_moved(pg_database, make_app, 
     keys.write_text("\n".join([keys.read_text().splitlines()[0], hashes]))
     app.seals.keys.key_set(app, look=True)
     assert jobs.find(run_id).arguments == {"number": "4111"}
+
+
+def test_a_run_that_moves_while_its_values_are_sealed_again_is_not_left_out(
+    pg_database, make_app, tmp_path, monkeypatch
+):
+    keys = tmp_path / "keys"
+    keys.touch(mode=0o600)
+    keys.write_text(f"one {new_key()}\nhash {new_key()}\n")
+    app = make_app(pg_database, seal_keys_file=keys)
+    monkeypatch.setattr(boot, "_app", app)
+    run_id = HistoryTestCard(number="4111").enqueue().id
+    jobs.cancel(run_id)
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    Book(app.database).change(run_id, finished_at=an_hour_ago, state_at=an_hour_ago)
+    enable(app)
+    keys.write_text(f"two {new_key()}\n{keys.read_text()}")
+    moved: list[int] = []
+
+    def bring_back(connection, run_ids):
+        found = history_rows.bring_back(connection, run_ids)
+        if not moved:
+            Mover(app).turn()
+        moved.append(len(execute(app, COLD)))
+        return found
+
+    monkeypatch.setattr(rotation, "bring_back", bring_back)
+
+    assert rotate(app, ROOT).values == 1
+
+    assert moved[0] == 1
+    (text_of,) = execute(app, "select arguments::text from job_runs")
+    assert '"two.' in text_of
 
 
 def test_what_something_still_needs_stays_in_the_hot_table(app, book):
