@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs.app import App
-from jobs.enqueue.publish import announce, entries_of
+from jobs.enqueue.publish import SOON, announce, entries_of
 from jobs.errors import JobsError
 from jobs.events import RunsSwept, ServiceFailed
-from jobs.ledger.queries.waiting import overdue, waiting
+from jobs.ledger.queries.waiting import overdue, soon_due, waiting
 from jobs.ledger.records import Freed
 
 OVERDUE_BATCH = 1000
-"""Overdue runs added again at once, per queue and priority. Adding an existing entry changes nothing."""
+"""Runs added again at once, per queue and priority: twice what a process takes at once. It changes no entry that is
+there."""
 REBUILD_BATCH = 1000
 
 
@@ -35,16 +36,20 @@ def reconcile(app: App) -> bool:
 
 
 def add_lost(app: App) -> None:
-    """Add the first due runs of each queue again, however short they have been due. Nothing without a ready index.
+    """Add the first due runs of each queue again, and the first that are due soon. Nothing without a ready index.
 
-    For the moment after a process has died: the index may have given it ids that it had not claimed yet, and its
-    blocked call takes ids until Redis learns that nobody reads the answer. Ids come from the front of a queue.
+    For the moment after a process has died. The index may have given it ids that it had not claimed yet, and its
+    blocked call takes ids until Redis learns that nobody reads the answer: ids come from the front of a queue. And it
+    may have committed a retry, or a slot of a rate, that it had not added yet.
 
     Raises:
         ServiceDown: the ledger does not answer.
     """
     if app.ready is not None:
         _add_overdue(app, after=timedelta(0))
+        with app.database.read() as connection:
+            soon = soon_due(connection, within=SOON, limit=OVERDUE_BATCH)
+        announce(app, entries_of(soon))
 
 
 def _add_overdue(app: App, *, after: timedelta) -> bool:

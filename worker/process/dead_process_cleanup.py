@@ -20,16 +20,21 @@ log = logging.getLogger("jobs.worker")
 
 
 def clean_up(app: App, dead_processes: Sequence[DeadProcess]) -> list[str]:
-    """End the attempts of dead processes. Returns the names of the processes whose cleanup is committed."""
+    """End the attempts of dead processes. Returns the names of those whose cleanup is complete."""
     cleaned_up = []
     for dead_process in dead_processes:
         try:
             while _clean_up_some(app, dead_process):
                 pass
-            add_lost(app)
             cleaned_up.append(dead_process.name)
         except JobsError as error:
             log.warning("Attempts of a dead process could not be ended", extra={"reason": str(error)})
+    try:
+        if cleaned_up:
+            add_lost(app)
+    except JobsError as error:
+        log.warning("Runs that dead processes took could not be indexed again", extra={"reason": str(error)})
+        return []
     return cleaned_up
 
 

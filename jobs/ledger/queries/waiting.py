@@ -73,6 +73,14 @@ def overdue(session: Executor, *, after: timedelta, limit: int, now: datetime | 
     return [Freed(*row) for row in rows]
 
 
+def soon_due(session: Executor, *, within: timedelta, limit: int, now: datetime | None = None) -> list[Freed]:
+    """Waiting runs that become due within this time: the first ones, at most ``limit`` of each queue and priority."""
+    rows = session.execute(
+        _soon_due(dialect_of(session)), {"within_seconds": within.total_seconds(), "limit": limit, "now": now}
+    )
+    return [Freed(*row) for row in rows]
+
+
 def waiting(session: Executor, *, after: Freed | None, limit: int) -> list[Freed]:
     """Every run that is due or that time makes due, ``limit`` at a time, in the index's order, from ``after`` on."""
     place = JobRun.queue, JobRun.priority, JobRun.run_at, JobRun.id
@@ -108,24 +116,27 @@ def _unclaimed(dialect: str) -> Select[*tuple[Any, ...]]:
 
 @cache
 def _overdue(dialect: str) -> Select[*tuple[Any, ...]]:
-    levels = queued_levels()
     since = plus_seconds(ledger_now(), -bindparam("after_seconds", type_=Float()))
-    found = (
-        select(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
-        .where(_QUEUED, JobRun.queue == levels.c.queue, JobRun.priority == levels.c.priority, JobRun.run_at <= since)
-        .order_by(JobRun.run_at, JobRun.id)
-    )
+    return _first_of_levels(dialect, JobRun.run_at <= since)
+
+
+@cache
+def _soon_due(dialect: str) -> Select[*tuple[Any, ...]]:
+    until = plus_seconds(ledger_now(), bindparam("within_seconds", type_=Float()))
+    return _first_of_levels(dialect, and_(JobRun.run_at > ledger_now(), JobRun.run_at <= until))
+
+
+def _first_of_levels(dialect: str, which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    """The first waiting runs of each queue and priority of which this is true, ``limit`` at most; by its index."""
+    levels = queued_levels()
+    columns = (JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
+    found = and_(_QUEUED, JobRun.queue == levels.c.queue, JobRun.priority == levels.c.priority, which)
     limit = bindparam("limit", type_=Integer())
     if dialect == "postgresql":
-        level = found.limit(limit).correlate(levels).lateral("level")
+        first = select(*columns).where(found).order_by(JobRun.run_at, JobRun.id).limit(limit)
+        level = first.correlate(levels).lateral("level")
         return select(level).select_from(levels.join(level, true()))
-    return (
-        select(JobRun.id, JobRun.queue, JobRun.priority, JobRun.run_at)
-        .select_from(levels)
-        .join(JobRun, true())
-        .where(_QUEUED, JobRun.queue == levels.c.queue, JobRun.priority == levels.c.priority, JobRun.run_at <= since)
-        .limit(limit)
-    )
+    return select(*columns).select_from(levels).join(JobRun, true()).where(found).limit(limit)
 
 
 def queued_levels() -> CTE:

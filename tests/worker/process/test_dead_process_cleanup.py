@@ -37,3 +37,14 @@ def test_ids_that_a_dead_process_took_and_did_not_claim_are_in_the_index_again(a
 
     assert cleaned_up == ["host/1/0.1-00000000"]
     assert [run_id for run_id, _ in app.ready.take(["dead_takes"], 5, wait_seconds=0).runs] == [lost]
+
+
+def test_a_run_that_is_due_soon_and_that_a_dead_process_did_not_add_is_in_the_index_again(app: App) -> None:
+    """Such as a retry: the process had committed it, and died before it told the index."""
+    assert app.ready is not None
+    unannounced = TakenByTheDead().enqueue(delay=timedelta(seconds=1)).id
+    app.ready.forget([(unannounced, "dead_takes")])
+
+    clean_up(app, [DeadProcess("host/1/0.1-00000000", (), (), "signal 9")])
+
+    assert [run_id for run_id, _ in app.ready.take(["dead_takes"], 5, wait_seconds=60).runs] == [unannounced]

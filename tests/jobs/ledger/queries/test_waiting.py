@@ -8,7 +8,7 @@ import pytest
 
 from jobs.clock import new_run_id
 from jobs.ledger.admission.insert import insert_runs
-from jobs.ledger.queries.waiting import overdue, unclaimed, waiting
+from jobs.ledger.queries.waiting import overdue, soon_due, unclaimed, waiting
 from jobs.ledger.records import NewRun
 from jobs.ledger.runs.claim import claim
 
@@ -46,6 +46,16 @@ def test_overdue_runs_are_limited(session):
         put(session, due=-9 * SECOND)
 
     assert len(overdue(session, after=5 * SECOND, limit=2, now=NOW)) == 2
+
+
+def test_runs_that_are_due_soon_are_those_that_are_not_due_yet(session):
+    put(session, due=-SECOND)
+    soon = [put(session, queue=queue, due=9 * SECOND) for queue in "ab"]
+    put(session, queue="a", due=11 * SECOND)
+
+    found = soon_due(session, within=10 * SECOND, limit=10, now=NOW)
+
+    assert sorted(one.run_id for one in found) == sorted(soon)
 
 
 def test_an_empty_ledger_has_nothing_overdue_or_waiting(session):
