@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +10,7 @@ from sqlalchemy.types import TypeEngine
 
 from jobs.database import sql
 from jobs.database.binary_values import Write, writer_of
-
-_PLACE = re.compile(r"%(?:\((\w+)\)s|%)")
+from jobs.database.postgres.numbered import numbered
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +30,7 @@ class BinaryForm:
         writers = [(name, write) for name, kind in kinds.items() if (write := writer_of(kind)) is not None]
         if len(writers) < len(kinds):
             return None
-        places = {name: f"${place}" for place, name in enumerate(kinds, 1)}
-        return cls(_PLACE.sub(lambda found: places[found[1]] if found[1] else "%", text), writers)
+        return cls(numbered(text, kinds), writers)
 
     def parameters(self, given: Mapping[str, Any]) -> list[bytes | None] | None:
         """The values of ``given``; None if one of them cannot be written, which the driver then says in its words."""

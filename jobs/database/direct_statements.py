@@ -193,7 +193,7 @@ class DirectConnection:
     ) -> None:
         self.dialect = origin.dialect
         self.schema = schema
-        self._connection = connection
+        self._execute: Callable[..., Any] = connection.execute if prepared is None else prepared.execute
         self._prepared = prepared
         self.pipeline: Any = None
         """The driver's pipeline, while the connection is in pipeline mode."""
@@ -233,7 +233,7 @@ class DirectConnection:
 
     def run(self, text: str, values: Mapping[str, Any]) -> list[Sequence[Any]]:
         began = self._slow.begin()
-        cursor = self._connection.execute(text, values)
+        cursor = self._execute(text, values)
         if self.pipeline is not None:
             self.pipeline.sync()
         rows = cursor.fetchall() if cursor.description else []
@@ -242,7 +242,7 @@ class DirectConnection:
 
     def send(self, text: str, values: Mapping[str, Any]) -> Callable[[], list[Sequence[Any]]]:
         """``run`` in pipeline mode, without waiting for the rows."""
-        cursor = self._connection.execute(text, values)
+        cursor = self._execute(text, values)
 
         def read() -> list[Sequence[Any]]:
             if cursor.description is None:

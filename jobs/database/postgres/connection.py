@@ -84,6 +84,10 @@ class RowCursor(psycopg.Cursor[Any]):
         return taken
 
 
+class NumberedCursor(RowCursor, psycopg.RawCursor[Any]):
+    """The same for a statement with ``$1``, ``$2``, … for the parameters."""
+
+
 class LimitedConnection(psycopg.Connection[Any]):
     """Closes itself when the server is silent for ``silence_seconds`` while we wait for its answer.
 

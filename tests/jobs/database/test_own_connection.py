@@ -9,9 +9,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import Text, bindparam, cast, literal_column, select, text
 
 from jobs.app import App
+from jobs.database.direct_statements import DirectStatement
 from jobs.database.own_connection import FOR_SETTLING, OwnConnection
 from jobs.errors import LedgerRefused, ServiceDown
 from jobs.ledger.admission.insert import insert_runs
@@ -212,3 +213,27 @@ def test_moments_are_read_as_utc_whatever_the_zone_of_the_connection(app: App, o
         (held,) = claim_direct(direct, [run.id], kinds=["Mail"], worker="w", lease=LEASE)
 
     assert {one.tzinfo for one in held if isinstance(one, datetime)} == {UTC}
+
+
+LONG = DirectStatement(
+    lambda dialect: select(
+        cast(bindparam("second", type_=Text()), Text).concat(cast(bindparam("first", type_=Text()), Text)),
+        literal_column("'50%'"),
+        *[cast(bindparam("second", type_=Text()), Text).label(f"again_{n:03}_{'x' * 40}") for n in range(60)],
+        bindparam("none", type_=Text()).is_(None),
+    )
+)
+
+
+def test_a_long_statement_gets_its_values_as_by_the_pool_also_in_a_pipeline(app: App, own: OwnConnection) -> None:
+    given = {"first": "%(second)s $1", "second": "ä", "none": None}
+    with app.database.direct() as direct:
+        expected = LONG.run(direct, given)
+
+    with own.opened() as direct:
+        assert LONG.run(direct, given) == expected
+    with own.transaction() as direct:
+        sent = LONG.send(direct, given), LONG.send(direct, given)
+        assert [read() for read in sent] == [expected, expected]
+
+    assert expected == [("ä%(second)s $1", "50%", *["ä"] * 60, True)]

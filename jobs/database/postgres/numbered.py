@@ -1,0 +1,14 @@
+"""Numbers the parameters of a statement, as the server takes them. Imports no driver."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_PLACE = re.compile(r"%(?:\((\w+)\)s|%)")
+
+
+def numbered(text: str, names: Iterable[str]) -> str:
+    """A statement in psycopg's style with ``$1``, ``$2``, … for the parameters, in the order of ``names``."""
+    places = {name: f"${place}" for place, name in enumerate(names, 1)}
+    return _PLACE.sub(lambda found: places[found[1]] if found[1] else "%", text)
