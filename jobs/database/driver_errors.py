@@ -16,7 +16,7 @@ from jobs.formats.redact import mask
 
 _BUSY = ("locked", "lock timeout", "QueuePool", "deadlock detected", "could not serialize")
 """Texts of errors caused by other transactions: a later attempt may succeed."""
-_OUR_TABLES = (*Base.metadata.tables, "jobs_alembic_version")
+_OURS = (*Base.metadata.tables, "jobs_alembic_version", "jobs_insert_run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,12 @@ class DriverErrors:
         )
 
     def lacks_our_tables(self, error: Exception) -> bool:
-        """Whether an error says that one of our tables is missing; another one may be the application's."""
+        """Whether an error says that one of our tables, or the function that inserts, is missing.
+
+        Another one may be the application's.
+        """
         reason = self.reason(error)
-        return _is_missing_table(error, reason) and any(name in reason for name in _OUR_TABLES)
+        return _is_missing_table(error, reason) and any(name in reason for name in _OURS)
 
     def reason(self, error: Exception) -> str:
         """The first line of a driver's message, without our password."""
@@ -81,7 +84,7 @@ class DriverErrors:
 
 
 def _is_missing_table(error: Exception, reason: str) -> bool:
-    return "no such table" in reason or driver.sqlstate(error) == driver.UNDEFINED_TABLE
+    return "no such table" in reason or driver.sqlstate(error) in (driver.UNDEFINED_TABLE, driver.UNDEFINED_FUNCTION)
 
 
 class ServerWatch:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from django.db.utils import DatabaseError
 
 from jobs.app import App
 from jobs.clock import new_run_id
+from jobs.database.postgres.driver import UNDEFINED_FUNCTION, sqlstate
 from jobs.definition import registry
 from jobs.definition.enqueue_options import queue_name
 from jobs.django import backend_checks, ledger, task_results
@@ -25,9 +27,9 @@ from jobs.django.task_job import TaskJob, class_of, job_class, write_call
 from jobs.enqueue.enqueuer import enqueuer
 from jobs.enqueue.room import AT_ONCE, make_room, may_be_limited
 from jobs.enqueue.write_path import announce_runs, carrier, is_plain, write_runs
-from jobs.errors import DefinitionError, EnqueueRefused, LedgerMissing
+from jobs.errors import DefinitionError, EnqueueRefused, JobsError, LedgerMissing, SchemaMismatch
 from jobs.events import RunEnqueued
-from jobs.ledger.admission.insert import insert_dated
+from jobs.ledger.admission.insert_dated import forget_function, has_function, insert_dated
 from jobs.ledger.admission.key_waits import limit_wait, set_wait
 from jobs.ledger.queries import find as finding
 from jobs.ledger.records import NewRun
@@ -83,9 +85,7 @@ class LedgerBackend(BaseTaskBackend):
                 # In Django's own connection: inside atomic(), a wait would hold what the block has locked.
                 make_room(here.app, [run], AT_ONCE, here.database.read)
             if is_plain(run):
-                with here.database.direct() as connection:
-                    now = here.app.clock.now() if here.database.dialect == "sqlite" else None
-                    enqueued_at = insert_dated(connection, run, notify=here.database.sends_notify, now=now)
+                enqueued_at = _insert(here, run)
                 task_results.set_enqueued(result, enqueued_at)
             else:
                 result, run = self._admit(here, run)
@@ -169,6 +169,14 @@ def _new_run(app: App, run_id: UUID, cls: type[TaskJob], task: Any, result: Any)
     )
 
 
+def _insert(here: ledger.DjangoLedger, run: NewRun) -> datetime:
+    """Insert a plain run in whatever transaction Django's connection has; returns when it was enqueued."""
+    by_function = has_function(here.database)
+    now = here.app.clock.now() if here.database.dialect == "sqlite" else None
+    with here.database.direct() as connection:
+        return insert_dated(connection, run, notify=here.database.sends_notify, now=now, by_function=by_function)
+
+
 def _publish(here: ledger.DjangoLedger, runs: list[NewRun]) -> None:
     """Publish to the ready index once the block has committed; a rolled back one publishes nothing."""
     app = here.app
@@ -186,10 +194,11 @@ def _publish(here: ledger.DjangoLedger, runs: list[NewRun]) -> None:
 
 @contextmanager
 def _explained(here: ledger.DjangoLedger) -> Iterator[None]:
-    """Say what to do when Django's database has no ledger.
+    """Say what to do when Django's database has no ledger, or an earlier one.
 
     Raises:
         LedgerMissing: it has none.
+        SchemaMismatch: it was migrated down while this process uses it.
     """
     try:
         yield
@@ -198,7 +207,15 @@ def _explained(here: ledger.DjangoLedger) -> Iterator[None]:
         is_ours = isinstance(cause, Exception) and here.database.errors.lacks_our_tables(cause)
         if isinstance(error, DatabaseError) and not is_ours:
             raise
-        raise LedgerMissing(
-            f"Django's database {here.alias!r} has no tables of the ledger.",
-            hint=f"Make them: manage.py migrate --database {here.alias}.",
-        ) from error
+        raise _missing(here, cause) from error
+
+
+def _missing(here: ledger.DjangoLedger, cause: BaseException | None) -> JobsError:
+    migrate = f"manage.py migrate --database {here.alias}."
+    if isinstance(cause, Exception) and sqlstate(cause) == UNDEFINED_FUNCTION:
+        forget_function(here.database)
+        return SchemaMismatch(
+            f"The ledger in Django's database {here.alias!r} was migrated down while this process used it.",
+            hint=f"Enqueue again. Better migrate it up: {migrate}",
+        )
+    return LedgerMissing(f"Django's database {here.alias!r} has no tables of the ledger.", hint=f"Make them: {migrate}")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("jobs.schema")
 
-REVISION = "1_0039"
+REVISION = "1_0040"
 """The revision that this release needs."""
 VERSION_TABLE = "jobs_alembic_version"
 _OURS = Path(__file__).resolve().parents[1]

@@ -27,7 +27,7 @@ The heartbeat has a connection outside the pool.
 """
 SPARE_CONNECTIONS = 2
 """Connections that transactions of jobs leave free for short calls. Source: decision."""
-UNDEFINED_TABLE = "42P01"
+UNDEFINED_TABLE, UNDEFINED_FUNCTION = "42P01", "42883"
 BUSY = ("40001", "40P01", "55P03")
 """SQLSTATEs of conflicts with other transactions, which do not depend on the server's language."""
 TO_REPEAT = ("40001", "40P01")
