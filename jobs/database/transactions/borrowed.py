@@ -149,7 +149,7 @@ class _OwnersConnection(DirectConnection):
     def __init__(self, owner: Owner, dialect: Dialect, schema: str | None) -> None:
         self.dialect = dialect
         self.schema = schema
-        self._prepared = None
+        self._prepared = self.pipeline = None
         self._owner = owner
 
     def moment(self, rendered: Rendered, given: Mapping[str, Any]) -> datetime:
