@@ -73,12 +73,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Warns after the last test of a module, if something runs that its tests have started; names the test."""
+    """Fails the last test of a module if something runs that its tests have started; names the test."""
     yield
     left_running = item.session.stash[LEFT_RUNNING]
     left_running.look(item.nodeid)
     if nextitem is None or nextitem.path != item.path:
-        left_running.warn(item.nodeid)
+        left_running.refuse(item.nodeid)
 
 
 @pytest.fixture(autouse=True)

@@ -22,9 +22,12 @@ from jobs.operations.access.tokens import create_token
 from jobs.operations.audit.operator import Operator, Permission
 from jobs.states import RunState
 from tests.book import Book
+from tests.faults.load import selects_full
 
 EXAMPLES = 4
 """Requests a route, good and again bad. Source: decision; ten times as many found nothing that these do not."""
+EXAMPLES_IN_FULL = 6
+"""The same in `make faults`."""
 CHECKED = (
     "not_a_server_error",
     "status_code_conformance",
@@ -56,9 +59,11 @@ def full(app: App, letter: None) -> None:
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["good", "bad"])
+@pytest.mark.faults
+@pytest.mark.short
 @pytest.mark.timeout(300)
 def test_no_answer_is_undeclared(
-    app: App, full: None, users: dict[str, str], shell: Operator, mode: GenerationMode
+    app: App, full: None, users: dict[str, str], shell: Operator, mode: GenerationMode, request: pytest.FixtureRequest
 ) -> None:
     _, secret = create_token(
         app, shell, user=users["admin"], name="s", permissions=sorted(Permission), lasts=timedelta(days=1)
@@ -66,12 +71,13 @@ def test_no_answer_is_undeclared(
     schema = schemathesis.openapi.from_asgi("/v1/openapi.json", make_api(app), headers={"Host": "localhost"})
     headers = {"Authorization": f"Bearer {secret}", "Host": "localhost"}
     checks = CHECKS.get_by_names(CHECKED)
+    examples = EXAMPLES_IN_FULL if selects_full(request.config.option.markexpr) else EXAMPLES
     asked = 0
     for found in schema.get_all_operations():
         operation = found.ok()
 
         @settings(
-            max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,
+            max_examples=examples, deadline=None, database=None, derandomize=True,
             phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         @given(case=operation.as_strategy(generation_mode=mode))

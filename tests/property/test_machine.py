@@ -15,6 +15,7 @@ from jobs.database.engine import Database
 from jobs.database.models import JobAttempt, JobRun
 from jobs.states import FINAL, Outcome, RunState
 from tests.book import attempt_result
+from tests.faults.load import selects_full
 from tests.property.ledger_rules import LedgerRules
 from tests.property.machine_state import EFFECTS, KEY, NO_CRASH
 
@@ -119,9 +120,13 @@ def run_machine(machine: type[Machine], *, examples: int, steps: int) -> None:
     )
 
 
-def test_the_ledger_keeps_its_invariants_through_random_histories(machine: type[Machine]) -> None:
-    examples = 50 if machine.database.dialect == "sqlite" else 15
-    run_machine(machine, examples=examples, steps=40)
+@pytest.mark.faults
+@pytest.mark.short
+def test_the_ledger_keeps_its_invariants_through_random_histories(
+    machine: type[Machine], request: pytest.FixtureRequest
+) -> None:
+    on_sqlite = 100 if selects_full(request.config.option.markexpr) else 50
+    run_machine(machine, examples=on_sqlite if machine.database.dialect == "sqlite" else 15, steps=40)
 
 
 @pytest.mark.long
