@@ -14,7 +14,7 @@ from jobs.observe.log import configure_logging
 from jobs.settings import Settings
 from worker.children.child_spawner import ZygoteSpawner
 from worker.process.collection_threshold import raise_collection_threshold
-from worker.process.dead_process_cleanup import clean_up
+from worker.process.dead_process_cleanup import DeadProcessCleanup
 from worker.process.process import Process
 from worker.process.switch_interval import shorten_switch_interval
 from worker.protocol.assignment import Assignment, DeadProcess
@@ -55,7 +55,7 @@ class MainLoop:
         self._process = process
         self._app = process.own
         self._control = control
-        self._dead_processes = list(dead_processes)
+        self._cleanup = DeadProcessCleanup(process.own, dead_processes)
         self._sign_on_at = 0.0
 
     def serve(self) -> int:
@@ -68,7 +68,7 @@ class MainLoop:
             process.look_for_long_runs()
             if (asked := process.roll_asked()) is not None:
                 control.send(say="roll", asked=asked.isoformat())
-            is_idle = process.is_started and not process.busy and not self._dead_processes
+            is_idle = process.is_started and not process.busy and not self._cleanup
             seconds = self._execute_commands(IDLE_POLL_SECONDS if is_idle else POLL_SECONDS)
             if seconds is None and process.stop_asked.is_set():
                 log.info("Process drains at an operator's request")
@@ -110,7 +110,8 @@ class MainLoop:
                 case "drain":
                     leave = DRAIN_SECONDS if leave is None else leave
                 case "clean_up":
-                    self._dead_processes += [DeadProcess.from_message(one) for one in message["dead_processes"]]
+                    for one in message["dead_processes"]:
+                        self._cleanup.add(DeadProcess.from_message(one))
         return leave
 
     def _leave(self, seconds: float) -> int:
@@ -123,6 +124,8 @@ class MainLoop:
             sooner = self._execute_commands(LEAVING_POLL_SECONDS)
             if sooner is not None:
                 until = min(until, clock.monotonic() + sooner)
+        if clock.monotonic() < until:
+            self._clean_up(is_last=True)
         process.finish()
         return 0
 
@@ -140,7 +143,6 @@ class MainLoop:
             return False
         return True
 
-    def _clean_up(self) -> None:
-        for name in clean_up(self._app, self._dead_processes):
-            self._dead_processes = [one for one in self._dead_processes if one.name != name]
+    def _clean_up(self, *, is_last: bool = False) -> None:
+        for name in self._cleanup.turn(is_last=is_last):
             self._control.send(say="cleaned_up", name=name)

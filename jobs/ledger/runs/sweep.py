@@ -131,6 +131,12 @@ def end_dead_attempts(
     return _followed_by(reported, freed), given_back.freed
 
 
+def holds_runs(session: Executor, worker: str) -> bool:
+    """Whether the ledger still assigns a run to this process, such as one whose row another transaction has locked."""
+    held = select(JobRun.id).where(_RUNNING, JobRun.worker == worker).order_by(JobRun.lease_until).limit(1)
+    return session.scalar(held) is not None
+
+
 def _with_freed(
     session: Executor, ended: list[RecordedAttempt], rows: Sequence[Any], now: datetime | None
 ) -> list[RecordedAttempt]:
