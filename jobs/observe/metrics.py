@@ -50,15 +50,20 @@ class Meter:
             self._counts.add(metric, (), 0)
 
     def count_ends(self, batch: list[AttemptEnded]) -> None:
+        # What many of them share is looked up once, not for each.
+        alike: defaultdict[tuple[str, str, Outcome, RunState], list[AttemptEnded]] = defaultdict(list)
+        for one in batch:
+            alike[one.queue, one.kind, one.outcome, one.state].append(one)
         ends: Counter[tuple[str, str, Outcome, RunState]] = Counter()
         waits: dict[str, list[float]] = defaultdict(list)
         runs: dict[tuple[str, str], list[float]] = defaultdict(list)
-        for one in batch:
-            queue, kind = self._queue(one.queue), self._kind(one.kind)
-            ends[queue, kind, one.outcome, one.state] += 1
-            runs[queue, kind].append(one.elapsed_seconds)
-            if one.waited_seconds is not None:
-                waits[queue].append(one.waited_seconds)
+        for (theirs, name, outcome, state), some in alike.items():
+            queue, kind = self._queue(theirs), self._kind(name)
+            ends[queue, kind, outcome, state] += len(some)
+            runs[queue, kind] += [one.elapsed_seconds for one in some]
+            waited = [one.waited_seconds for one in some if one.waited_seconds is not None]
+            if waited:
+                waits[queue] += waited
         for (queue, kind, outcome, state), number in ends.items():
             self._counts.add(catalogue.ATTEMPTS, (queue, kind, outcome.value), number)
             if state in FINAL:
