@@ -6,7 +6,6 @@ import re
 
 import pytest
 
-from jobs.app import App
 from jobs.definition import registry
 from tests.admin_api.pages.conftest import Browse
 from tests.admin_cli import world
@@ -45,8 +44,7 @@ def test_a_refresh_returns_the_part_that_changes(browse: Browse) -> None:
     assert "HX-Request" in part.headers["vary"]
 
 
-def test_no_page_has_a_script_or_a_style_of_its_own(app: App, browse: Browse) -> None:
-    world.build(app)
+def test_no_page_has_a_script_or_a_style_of_its_own(in_world: None, browse: Browse) -> None:
     client = browse()
 
     for path in (*PAGES, *KEPT_FROM, f"/runs/{world.DEAD}", "/schedules"):
@@ -78,9 +76,7 @@ def test_an_unknown_address_is_a_page_for_browsers_and_an_envelope_for_programs(
     assert client.get("/v1/nothing").json()["error"]["code"] == "not_found"
 
 
-def test_a_query_that_cannot_be_parsed_is_marked_at_its_mistake(app: App, browse: Browse) -> None:
-    world.build(app)
-
+def test_a_query_that_cannot_be_parsed_is_marked_at_its_mistake(in_world: None, browse: Browse) -> None:
     answer = browse().get("/runs", params={"where": "kind:A stat:dead"})
 
     assert answer.status_code == 422

@@ -15,8 +15,7 @@ from tests.admin_cli import world
 
 
 @pytest.fixture
-def client(app: App, browse: Browse) -> TestClient:
-    world.build(app)
+def client(in_world: None, browse: Browse) -> TestClient:
     return browse()
 
 

@@ -23,9 +23,8 @@ As = Callable[[str], None]
 
 
 @pytest.fixture
-def client(app: App, browse: Browse, shell: Operator) -> TestClient:
+def client(app: App, in_world: None, browse: Browse, shell: Operator) -> TestClient:
     """A browser over a ledger with at least one row of every kind."""
-    world.build(app)
     create_user(app, shell, "grace", password=PASSWORD, role="admin")
     return browse()
 
