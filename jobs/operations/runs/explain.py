@@ -223,7 +223,7 @@ def _reason_given(run: RunRecord) -> str:
 
 
 def _key(session: Executor, run: RunRecord) -> Evidence:
-    holder = key_holders(session, [run.id]).get(run.id)
+    holder = None if run.key is None else key_holders(session, [run.id]).get(run.id)
     return [("key held by", f"{str(holder)[-8:]}, which is live: this one cannot be replayed")] if holder else []
 
 
