@@ -1,8 +1,8 @@
 """PostgreSQL databases that tests use one after another.
 
 ``CREATE DATABASE`` and ``DROP DATABASE`` take longer than most tests. So a database that a test returns gets the rows
-of the template again, and a new name for the next test. It is dropped if the test changed more than rows: a table, an
-index, a privilege, a setting or the planner's statistics.
+of the template again, and a new name for the next test; tables that the test made are dropped. The database is dropped
+if the test changed more: one of our tables, an index, a privilege, a setting or the planner's statistics.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from tests.databases import Databases
 MAX_TABLE_BYTES = 64 * 1024
 """A larger table is truncated: it would keep its pages after ``DELETE``, and the planner reads that from its size."""
 
-END_OTHERS = (
-    "select count(pg_terminate_backend(pid, 5000)) from pg_stat_activity"
-    " where datname = current_database() and pid <> pg_backend_pid()"
-)
+END_OTHERS = """
+select count(pg_terminate_backend(pid, 5000)) from pg_stat_get_activity(null)
+where datid = (select oid from pg_database where datname = current_database()) and pid <> pg_backend_pid()
+"""
+"""The function beneath the view `pg_stat_activity`, which also joins databases and roles."""
 CATALOG = """
 select md5(string_agg(line, '|' order by line)) from (
     select concat_ws(',', 'c', oid, relname, relkind, relpersistence, relowner, relacl, reloptions, relrowsecurity)
@@ -48,6 +49,7 @@ TABLES = """
 select relname, pg_relation_size(oid) from pg_class
 where relkind = 'r' and relnamespace = 'public'::regnamespace and pg_relation_size(oid) > 0
 """
+ALL_TABLES = "select relname from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace"
 
 
 class DatabasePool:
@@ -59,6 +61,7 @@ class DatabasePool:
         self._admin: psycopg.Connection | None = None
         with psycopg.connect(template, autocommit=True) as connection:
             self._catalog = connection.execute(CATALOG).fetchone()
+            self._ours = {name for (name,) in connection.execute(ALL_TABLES).fetchall()}
             self._filled = {name: _rows(connection, name) for name, _ in connection.execute(TABLES).fetchall()}
             self._lines = {name: _lines(connection, name) for name in self._filled}
 
@@ -114,8 +117,12 @@ class DatabasePool:
         # The next lines must not wait for somebody who connected meanwhile, nor run triggers.
         connection.execute("set lock_timeout = '1s'")
         connection.execute("set session_replication_role = replica")
-        if connection.execute(CATALOG).fetchone() != self._catalog:
-            return False
+        if not self._is_as_made(connection):
+            for (name,) in connection.execute(ALL_TABLES).fetchall():
+                if name not in self._ours:
+                    connection.execute(sql.SQL("drop table if exists {} cascade").format(sql.Identifier(name)))
+            if not self._is_as_made(connection):
+                return False
         sizes = dict(connection.execute(TABLES).fetchall())
         for name, size in (dict.fromkeys(self._filled, 0) | sizes).items():
             if name in self._filled and _rows(connection, name) == self._filled[name]:
@@ -127,6 +134,9 @@ class DatabasePool:
             if name in self._filled:
                 _put_back(connection, name, self._lines[name])
         return True
+
+    def _is_as_made(self, connection: psycopg.Connection) -> bool:
+        return connection.execute(CATALOG).fetchone() == self._catalog
 
 
 def _rows(connection: psycopg.Connection, name: str) -> object:

@@ -86,11 +86,30 @@ def test_the_rows_that_the_migrations_made_are_there_again(pool: DatabasePool, s
     pool.give_back(second)
 
 
+def test_a_table_that_a_test_made_is_gone_with_all_that_belongs_to_it(pool: DatabasePool) -> None:
+    first = pool.take()
+    same, names = oid(first), run(first, "select array_agg(relname::text order by oid) from pg_class")
+    run(
+        first,
+        "create table theirs (id serial primary key, run_id uuid references job_runs (id), name text not null)",
+        "insert into theirs (name) values ('one')",
+        "create view names as select name from theirs",
+        "analyze theirs",
+    )
+    pool.give_back(first)
+
+    second = pool.take()
+
+    assert oid(second) == same
+    assert run(second, "select array_agg(relname::text order by oid) from pg_class") == names
+    pool.give_back(second)
+
+
 @pytest.mark.parametrize(
     "statement",
     [
-        "create table theirs (n int)",
         "create schema theirs",
+        "create table theirs (n int); alter table job_queues add column theirs int",
         "drop index ix_job_runs_ready",
         "alter table job_queues add column theirs int",
         "revoke all on job_queues from public; grant select on job_queues to public",
