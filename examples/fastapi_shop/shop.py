@@ -1,6 +1,6 @@
 """A shop on FastAPI: an order and its run are one transaction, a person approves it, the pages are at /jobs/.
 
-In this folder, one line starts the pages and a worker at http://127.0.0.1:8000/::
+Install ``'jobledger[fastapi]'``. In this folder, one line starts the pages and a worker at http://127.0.0.1:8000/::
 
     export JOBS_DATABASE_URL="${JOBS_DATABASE_URL:-sqlite:///$PWD/shop.db}" && jobledger migrate up && uvicorn shop:app
 

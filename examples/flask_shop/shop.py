@@ -1,7 +1,8 @@
 """A shop on Flask and Flask-SQLAlchemy: an order and its run are one commit, a person approves it, the pages are at
 /jobs/.
 
-In this folder, one line starts the pages and a worker at http://127.0.0.1:5000/::
+Install ``'jobledger[flask]' flask-sqlalchemy``. In this folder, one line starts the pages and a worker at
+http://127.0.0.1:5000/::
 
     export JOBS_DATABASE_URL="${JOBS_DATABASE_URL:-sqlite:///$PWD/shop.db}" && jobledger migrate up && flask -A shop run
 
