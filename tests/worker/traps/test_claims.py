@@ -148,7 +148,7 @@ def test_a_claim_that_no_thread_has_started_is_given_back_soon(make_app, ledger_
 
     def expect_short_runs(process: Process) -> None:
         # Many are claimed ahead.
-        process._settler._prefetch_limit.record({("default", "traps.Note"): [0.001] * 64})
+        process._fetcher._prefetch_limit.record({("default", "traps.Note"): [0.001] * 64})
 
     Hold(n=-1).enqueue(priority=-1000)
     start(on=single, before=expect_short_runs)
