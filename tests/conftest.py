@@ -56,13 +56,18 @@ def pytest_configure(config: pytest.Config) -> None:
     Every program that a test starts would compile them again there, which takes a third of its start.
     """
     has_processes = config.getoption("numprocesses", None)
-    if (sys.dont_write_bytecode or has_processes) and not hasattr(config, "workerinput"):
+    is_worker = hasattr(config, "workerinput")
+    if (sys.dont_write_bytecode or has_processes) and not is_worker:
         for package in OURS:
             compileall.compile_dir(Path(__file__).parents[1] / package, quiet=2)
+    if is_worker or not has_processes:
+        # This process collects. What it makes stays, so a garbage collection would take time and find nothing.
+        gc.disable()
 
 
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from walking through thousands of tests and modules again and again."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
