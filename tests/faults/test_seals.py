@@ -126,23 +126,23 @@ def test_a_person_who_is_forgotten_while_others_enqueue_is_unreadable_and_nobody
         assert "canary" not in everything(ledger.app)
 
 
-class SealedCanary(jobs.Job, kind="faults.SealedCanary", seal=True, subject="card", retry=jobs.Retry(max_attempts=1)):
-    card: str
+class SealedCanary(jobs.Job, kind="faults.SealedCanary", seal=True, subject="canary", retry=jobs.Retry(max_attempts=1)):
+    canary: str
     rows: list[str]
 
     def perform(self) -> str:
-        self.run.log(f"charging {self.card}")
-        self.run.once("ask", lambda: self.card)
+        self.run.log(f"charging {self.canary}")
+        self.run.once("ask", lambda: self.canary)
         if not self.rows:
-            raise ValueError(f"declined: {self.card}")
-        return self.card
+            raise ValueError(f"declined: {self.canary}")
+        return self.canary
 
 
 class ClearCanary(jobs.Job, kind="faults.ClearCanary"):
-    card: str
+    canary: str
 
     def perform(self) -> str:
-        return self.card
+        return self.canary
 
 
 def test_no_byte_of_the_database_its_log_our_log_sentry_or_a_bundle_has_a_sealed_value(
@@ -154,9 +154,9 @@ def test_no_byte_of_the_database_its_log_our_log_sentry_or_a_bundle_has_a_sealed
     with Ledger(ledger_url, seal_keys_file=keys, **settings) as ledger:
         app = ledger.app
         close = sentry.subscribe(app)
-        ClearCanary(card=CLEAR).enqueue()
-        SealedCanary(card=CANARY, rows=[CANARY] * 50).enqueue(on_success=[SealedCanary(card=CANARY, rows=[])])
-        jobs.enqueue_many(SealedCanary(card=f"{CANARY}-{n}", rows=[CANARY]) for n in range(40))
+        ClearCanary(canary=CLEAR).enqueue()
+        SealedCanary(canary=CANARY, rows=[CANARY] * 50).enqueue(on_success=[SealedCanary(canary=CANARY, rows=[])])
+        jobs.enqueue_many(SealedCanary(canary=f"{CANARY}-{n}", rows=[CANARY]) for n in range(40))
         in_files = files_with(app, CLEAR), files_with(app, CANARY)
         (failed,) = [one for one in ledger.drain(advance=timedelta(hours=1)) if one.error is not None]
         # The harness emits no events; a worker emits this one, with the exception itself.

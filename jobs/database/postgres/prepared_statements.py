@@ -15,7 +15,7 @@ from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from jobs.database.postgres.connection import LimitedConnection, NumberedCursor
-from jobs.database.postgres.numbered import numbered
+from jobs.database.postgres.numbered import names_in, numbered
 
 _BINARY = 1
 _KEPT = 4096
@@ -63,7 +63,8 @@ class PreparedStatements:
             return self._connection.execute(text, values)
         found = self._numbered.get(text)
         if found is None:
-            found = self._numbered[text] = numbered(text, values), list(values)
+            names = names_in(text)
+            found = self._numbered[text] = numbered(text, names), names
         form, names = found
         return NumberedCursor(self._connection).execute(form, [values[name] for name in names])
 
