@@ -81,7 +81,7 @@ browser: ## install Chromium, for the tests of the pages, where it is missing (D
 	fi
 
 faults: $(VENV)/.installed-test ## kill, freeze and flush real processes and servers; takes minutes
-	@echo "faults: the whole fault suite, $(FAULTS) at a time, F11 by itself; python -m tests.faults.table then writes its table"
+	@echo "faults: the whole fault suite, $(FAULTS) at a time, the tests marked alone by themselves; python -m tests.faults.table then writes its table"
 	@$(BIN)/python -m pytest -n $(FAULTS) -m "faults and not alone" --timeout 600 $(ARGS); first=$$?; \
 	$(BIN)/python -m pytest -m "faults and alone" --timeout 600 $(ARGS); second=$$?; \
 	[ $$first = 0 -o $$first = 5 ] && [ $$second = 0 -o $$second = 5 ]

@@ -82,6 +82,7 @@ def check(fleet: Fleet, watch: Watch, name: str, **how: Any) -> None:
     assert fleet.stop() == 0
 
 
+@pytest.mark.alone
 @pytest.mark.short
 def test_f1_with_limits_and_rates_a_worker_process_is_killed_every_second(make_fleet, load):
     fleet = make_fleet(job=LimitedEffect)
@@ -127,6 +128,7 @@ def test_f3_with_limits_and_rates_postgres_is_stopped_at_once_and_started_twice(
     check(fleet, watch, "F3", extra_allowed=2 * 16)
 
 
+@pytest.mark.alone
 def test_f9_with_limits_and_rates_kills_wipes_stops_freezes_and_zombies_together(make_fleet, load, postgres, valkey):
     """The server is away for longer than a lease once: leases that are renewed after it still count."""
     fleet = make_fleet(job=LimitedEffect, lease=5)
