@@ -57,6 +57,7 @@ def p99(fleet: Fleet, *, by_id: bool) -> float:
     return statistics.median(windows)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("with_redis", [True, False], ids=["redis", "ledger"])
 def test_f17_a_dead_tail_does_not_slow_claims(make_fleet, load, is_full, postgres, with_redis):
     tail = 20_000 if is_full else 1_000
