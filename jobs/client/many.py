@@ -9,14 +9,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from jobs import boot
-from jobs.client.job import EnqueueOptions, Job, OnConflict, differs_by_arguments_only
-from jobs.client.plain_arguments import arguments_of
-from jobs.clock import new_run_id
+from jobs.client.job import EnqueueOptions, Job, OnConflict
 from jobs.definition.max_waiting import OnFull
 from jobs.errors import EnqueueRefused
 from jobs.formats.shown import shown
-from jobs.ledger.records import similar_run
 from jobs.runtime.context import enclosing_session
+from jobs.runtime.rows import rows_of
 from jobs.storage.finding import written
 from jobs.storage.packing import made_in
 
@@ -168,19 +166,11 @@ class _Runs:
             place += len(block)
 
     def _runs_of(self, block: Sequence[Job], place: int) -> Iterator[NewRun]:
-        max_bytes = self._app.settings.max_argument_bytes
-        likes: dict[type, NewRun] = {}
-        for number, job in enumerate(block, place):
-            like = likes.get(type(job))
-            if like is None:
-                run = self._new_run(job, number)
-                if self.may_repeat and differs_by_arguments_only(type(job)):
-                    likes[type(job)] = run
-                yield run
-            else:
-                yield similar_run(like, new_run_id(), arguments_of(job, kind=like.kind, max_bytes=max_bytes))
+        if self.may_repeat:
+            return rows_of(block, self._new_run, self._app)
+        return (self._new_run(job, number) for number, job in enumerate(block, place))
 
-    def _new_run(self, job: Job, place: int) -> NewRun:
+    def _new_run(self, job: Job, place: int = 0) -> NewRun:
         if type(job) not in self._known:
             # Asking a class of pydantic takes as long as making the run's id.
             if not isinstance(job, Job):

@@ -14,6 +14,7 @@ from jobs.ledger.records import Claim, NewRun
 from jobs.runtime.attempt_log import AttemptLog
 from jobs.runtime.gather import Enqueueable
 from jobs.runtime.progress import Progress
+from jobs.runtime.rows import rows_of
 from jobs.runtime.run_facts import RunFacts
 from jobs.runtime.suspended import Suspended
 from jobs.runtime.transaction import Written, warn_if_late
@@ -175,15 +176,7 @@ class AttemptState(RunFacts):
         settings = self.app.settings
         if self.app.database.dialect == "sqlite" or settings.tracing or settings.store_above is not None:
             return [self.new_run(job) for job in many]
-        made: list[NewRun] = []
-        firsts: dict[type, NewRun] = {}
-        for job in many:
-            first = firsts.get(type(job))
-            similar = None if first is None else _new_run_like(job, first, self.app)
-            if similar is None:
-                similar = firsts[type(job)] = self.new_run(job)
-            made.append(similar)
-        return made
+        return list(rows_of(many, self.new_run, self.app))
 
     def announce(self, runs: Sequence[NewRun]) -> None:
         """For steps that enqueue: publish committed runs."""
@@ -217,9 +210,3 @@ class AttemptState(RunFacts):
         written, self.written = self.written, None
         if written is not None:
             written.rollback()
-
-
-def _new_run_like(job: Enqueueable, first: NewRun, app: App) -> NewRun | None:
-    """A row with the values of ``first``, if the jobs of the class allow that."""
-    make = getattr(job, "new_run_like", None)
-    return None if make is None else make(first, app)
