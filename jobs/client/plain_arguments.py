@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import BaseModel
 from pydantic_core import SchemaSerializer, SchemaValidator
 
-from jobs.definition.arguments import MAX_INT, MIN_INT, write_arguments
+from jobs.definition.arguments import MAX_INT, MIN_INT, reads_itself, write_arguments
 from jobs.fork_uses import serializer_uses
 
 MAX_DEPTH = 8
@@ -111,7 +111,7 @@ def _has_own_code(cls: Any, validator: Any) -> bool:
         or type(cls.__pydantic_serializer__) is not SchemaSerializer
         or getattr(cls, "_write_own", None) is not None
         or cls.model_dump_json is not BaseModel.model_dump_json
-        or getattr(cls.model_validate_json, "__func__", None) is not _READ
+        or reads_itself(cls)
         or cls.__getattribute__ is not BaseModel.__getattribute__
     )
 
@@ -181,4 +181,3 @@ _AROUND: dict[str, Callable[[_Kind], _Kind]] = {
         lambda value: type(value) is dict and _TEXT.all_fit(value) and inner.all_fit(value.values())
     ),
 }
-_READ = BaseModel.model_validate_json.__func__  # type: ignore[attr-defined]

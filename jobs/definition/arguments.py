@@ -191,11 +191,15 @@ def _dump(job: BaseModel, **only: Any) -> str:
         return job.__pydantic_serializer__.to_json(job, round_trip=True, by_alias=False, warnings=False).decode()
 
 
+def reads_itself(cls: type[BaseModel]) -> bool:
+    """Whether a class has a ``model_validate_json`` of its own."""
+    return getattr(cls.model_validate_json, "__func__", None) is not _READ
+
+
 def _load(cls: type[M], text: str) -> M:
     """Accepts aliases too, so that an old name (``AliasChoices``) still reads what was stored under it."""
-    own = getattr(cls.model_validate_json, "__func__", None)
     with serializer_uses:
-        if own is not _READ:
+        if reads_itself(cls):
             return cls.model_validate_json(text, by_name=True, by_alias=True)
         # What pydantic's own method does, in less time: every run that is performed is read.
         return cast(M, cls.__pydantic_validator__.validate_json(text, by_name=True, by_alias=True))
