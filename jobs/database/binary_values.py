@@ -21,7 +21,9 @@ _INT2, _INT4, _INT8, _FLOAT8 = struct.Struct(">h"), struct.Struct(">i"), struct.
 _WITH_INT4, _WITH_FLOAT8 = struct.Struct(">ii"), struct.Struct(">id")
 _ARRAY, _NO_VALUES = struct.Struct(">iiiii"), struct.Struct(">iii")
 """Dimensions, whether values may be null, the number of their type; then, of the one dimension, length and first."""
-_NULL = b"\xff\xff\xff\xff"
+NULL = b"\xff\xff\xff\xff"
+"""The length of a value that is null."""
+UUID_LENGTH = b"\0\0\0\x10"
 Write: TypeAlias = Callable[[Any], bytes]
 
 
@@ -50,6 +52,21 @@ def read_ids(data: bytes) -> list[UUID]:
     return [UUID(bytes=data[place : place + 16]) for place in places]
 
 
+def with_length(write: Write) -> Write:
+    """The function that writes a value, null included, with its length before it."""
+
+    def write_both(value: Any) -> bytes:
+        if value is None:
+            return NULL
+        data = write(value)
+        return len(data).to_bytes(4, "big") + data
+
+    return write_both
+
+
+_TEXT = with_length(str.encode)
+
+
 def _array_of(number: int, join: Callable[[Sequence[Any]], bytes]) -> Write:
     """Writes a list as an array; ``number`` is that of the type of its values, ``join`` writes them with lengths."""
 
@@ -63,15 +80,13 @@ def _array_of(number: int, join: Callable[[Sequence[Any]], bytes]) -> Write:
 
 
 def _ids(values: Sequence[UUID]) -> bytes:
-    length = b"\0\0\0\x10"
-    return length + length.join([one.bytes for one in values])
+    return UUID_LENGTH + UUID_LENGTH.join([one.bytes for one in values])
 
 
 def _texts(values: Sequence[str | None]) -> bytes:
     if values.count(None) == len(values):
-        return _NULL * len(values)
-    found = [None if one is None else one.encode() for one in values]
-    return b"".join([_NULL if one is None else _INT4.pack(len(one)) + one for one in found])
+        return NULL * len(values)
+    return b"".join(map(_TEXT, values))
 
 
 def _numbers(values: Sequence[int]) -> bytes:

@@ -12,11 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
-from jobs.database.binary_values import writer_of
+from jobs.database.binary_values import with_length, writer_of
 from jobs.database.slow_queries import SLOW, SlowStatements
 
-NULL = b"\xff\xff\xff\xff"
-UUID_LENGTH = b"\0\0\0\x10"
 _HEAD, _END = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 
 
@@ -24,14 +22,7 @@ def field(table: Table, column: str) -> Callable[[Any], bytes]:
     """The function that writes a value of ``column``, NULL included, with its length before it."""
     write = writer_of(table.c[column].type)
     assert write is not None
-
-    def with_length(value: Any) -> bytes:
-        if value is None:
-            return NULL
-        data = write(value)
-        return len(data).to_bytes(4, "big") + data
-
-    return with_length
+    return with_length(write)
 
 
 def row(fields: int) -> bytes:

@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from jobs.database.copy_rows import UUID_LENGTH, copy_rows, field, row
+from jobs.database.binary_values import UUID_LENGTH
+from jobs.database.copy_rows import copy_rows, field, row
 from jobs.database.models import JobRun
 from jobs.database.sql import ledger_now
 from jobs.ledger.admission.insert import PLAIN
