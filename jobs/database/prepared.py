@@ -13,7 +13,7 @@ from sqlalchemy import Select
 from sqlalchemy.exc import MultipleResultsFound
 
 from jobs.database.direct_statements import DirectConnection, DirectStatement
-from jobs.database.sql import Executor, is_session
+from jobs.database.sql import Executor, connection_of
 
 
 class Prepared:
@@ -32,7 +32,7 @@ class Prepared:
         Raises:
             MultipleResultsFound: there are several.
         """
-        connection = session.connection() if is_session(session) else session
+        connection = connection_of(session)
         if connection.dialect.name != "postgresql":
             return connection.execute(self._query, given).one_or_none()
         rows = self._statement.run(DirectConnection.inside(connection), given)

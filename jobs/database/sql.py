@@ -50,6 +50,11 @@ def is_session(executor: Executor) -> TypeIs[Session]:
     return not isinstance(executor, Connection)
 
 
+def connection_of(executor: Executor) -> Connection:
+    """The connection of a session, or the connection itself."""
+    return executor.connection() if is_session(executor) else executor
+
+
 class ledger_now(FunctionElement[Any]):  # noqa: N801
     """The current moment: the bound ``now`` of a test, else the database's own clock.
 

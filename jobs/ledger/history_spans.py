@@ -17,7 +17,7 @@ from sqlalchemy import Column, ColumnElement, MetaData, Table, bindparam, litera
 
 from jobs.database.history_reads import HISTORY_ONLY, HOT_ONLY, HistoryReads, history_of
 from jobs.database.models import JobRun, UtcDateTime
-from jobs.database.sql import Executor, is_session
+from jobs.database.sql import Executor, connection_of
 from jobs.states import FINAL, RunState
 
 MOVES_AT_AGE = timedelta(minutes=1)
@@ -122,7 +122,7 @@ def _not_of_others(keep: ColumnElement[Any], state: RunState) -> list[ColumnElem
 
 def history_read_by(session: Executor) -> HistoryReads | None:
     """The history that statements of this session see; None if there is none, or they write."""
-    return history_of(session.connection() if is_session(session) else session)
+    return history_of(connection_of(session))
 
 
 def in_turn(
@@ -137,8 +137,7 @@ def in_turn(
     yield HOT
     if history is None:
         return
-    connection = session.connection() if is_session(session) else session
-    begins = [one for one in history.begins(connection) if before is None or one <= before]
+    begins = [one for one in history.begins(connection_of(session)) if before is None or one <= before]
     for span in spans(begins):
         if since is None or span.end is None or span.end > since:
             yield span
