@@ -23,17 +23,6 @@ from jobs.operations.seals import rotation
 from jobs.testing import Ledger
 
 
-class SealedVisit(jobs.Job, kind="faults.SealedVisit", seal=True, subject="person"):
-    person: int
-    n: int
-    notes: str
-
-    def perform(self) -> dict[str, Any]:
-        if self.notes != notes_of(self.n):
-            raise AssertionError("the notes of another run")
-        return {"n": self.n, "said": self.run.once("ask", lambda: self.notes)}
-
-
 class SealedCharge(jobs.Job, kind="faults.SealedCharge", seal=True):
     n: int
     notes: str
@@ -42,6 +31,10 @@ class SealedCharge(jobs.Job, kind="faults.SealedCharge", seal=True):
         if self.notes != notes_of(self.n):
             raise AssertionError("the notes of another run")
         return {"n": self.n, "said": self.run.once("ask", lambda: self.notes)}
+
+
+class SealedVisit(SealedCharge, kind="faults.SealedVisit", subject="person"):
+    person: int
 
 
 def notes_of(n: int) -> str:

@@ -24,7 +24,7 @@ from jobs.observe import sentry
 from jobs.operations.audit.operator import Operator
 from jobs.operations.bundles.write import make_bundle
 from jobs.operations.seals.forgetting import forget_subject
-from jobs.sealing.keys import HASH, new_key
+from jobs.sealing.keys import new_key
 from jobs.states import Outcome, RunState
 from jobs.testing import Ledger
 from tests.faults.fleet import ROOT
@@ -32,19 +32,12 @@ from tests.faults.sealing import SealedCharge, SealedVisit, notes_of
 from tests.jobs.observe.sentry_receiver import Receiver, ended
 from tests.jobs.observe.sentry_receiver import receiver as receiver
 from tests.jobs.storage.packed_jobs import everything
+from tests.seal_keys import keys as keys
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(300)]
 ADA = Operator("ada")
 BEGAN = time.time()
 CANARY, CLEAR = f"canary-{uuid4().hex}", f"in-clear-{uuid4().hex}"
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> Path:
-    path = tmp_path / "keys"
-    path.touch(mode=0o600)
-    path.write_text(f"one {new_key()}\n{HASH} {new_key()}\n")
-    return path
 
 
 @contextmanager

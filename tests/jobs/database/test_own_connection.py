@@ -19,23 +19,12 @@ from jobs.ledger.admission.insert import insert_runs
 from jobs.ledger.runs.claim import claim_direct
 from tests.book import LEASE, new_run
 from tests.conftest import MakeApp
+from tests.jobs.database.own_connections import ASK
+from tests.jobs.database.own_connections import app as app
+from tests.jobs.database.own_connections import own as own
 from tests.round_trips import count_round_trips
 
 PLANS = "select generic_plans, custom_plans from pg_prepared_statements where statement like 'select count%%'"
-ASK = "select count(*) from job_runs where queue = %(queue)s"
-
-
-@pytest.fixture
-def app(pg_database: str, make_app: MakeApp) -> App:
-    return make_app(pg_database)
-
-
-@pytest.fixture
-def own(app: App) -> Iterator[OwnConnection]:
-    own = app.database.own_connection()
-    assert own is not None
-    with closing(own):
-        yield own
 
 
 def pid(own: OwnConnection) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -14,27 +13,15 @@ from jobs.database.direct_statements import DirectConnection, DirectStatement
 from jobs.database.models import JobQueue
 from jobs.database.own_connection import OwnConnection
 from jobs.errors import LedgerRefused, ServiceDown
-from tests.conftest import MakeApp
+from tests.jobs.database.own_connections import ASK
+from tests.jobs.database.own_connections import app as app
+from tests.jobs.database.own_connections import own as own
 from tests.round_trips import count_round_trips
 
 ADD = DirectStatement(
     lambda dialect: insert(JobQueue).from_select(["name"], select(literal_column("'mail'")), include_defaults=False)
     .returning(JobQueue.name)
 )  # fmt: skip
-ASK = "select count(*) from job_runs where queue = %(queue)s"
-
-
-@pytest.fixture
-def app(pg_database: str, make_app: MakeApp) -> App:
-    return make_app(pg_database)
-
-
-@pytest.fixture
-def own(app: App) -> Iterator[OwnConnection]:
-    own = app.database.own_connection()
-    assert own is not None
-    with closing(own):
-        yield own
 
 
 def works(own: OwnConnection) -> bool:

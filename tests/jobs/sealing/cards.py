@@ -17,6 +17,7 @@ from jobs.database.models import Base
 from jobs.operations.audit.operator import Operator
 from jobs.sealing.keys import HASH, new_key
 from jobs.testing import Ledger
+from tests.seal_keys import write_keys
 
 CANARY = "canary-4111-ünïcode"
 ADA = Operator("ada")
@@ -41,10 +42,7 @@ class Card(jobs.Job, kind="sealed.Card"):
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Path:
-    path = tmp_path / "keys"
-    path.touch(mode=0o600)
-    path.write_text(f"one {new_key()}\n{HASH_LINE}")
-    return path
+    return write_keys(tmp_path, hashing=HASH_LINE)
 
 
 @pytest.fixture

@@ -22,19 +22,12 @@ from jobs.operations.runs.selector import SelectorInput, make_selector
 from jobs.operations.seals.forgetting import forget_subject
 from jobs.operations.seals.opening import open_run
 from jobs.operations.seals.rotation import rotate
-from jobs.sealing.keys import HASH, new_key
+from jobs.sealing.keys import new_key
 from jobs.states import RunState
 from jobs.testing import Ledger
 from tests.jobs.storage.packed_jobs import ABOVE, ROWS, SealedRows, everything, in_row, seen
 from tests.jobs.storage.stored_jobs import ADA, replay
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> Path:
-    path = tmp_path / "keys"
-    path.touch(mode=0o600)
-    path.write_text(f"one {new_key()}\n{HASH} {new_key()}\n")
-    return path
+from tests.seal_keys import keys as keys
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from jobs.states import RunState
 from jobs.upkeep.history import Mover
 from tests.book import Book
 from tests.jobs.upkeep.history.moved import COLD, HOT, ROOT, enable, everything, execute, fill, replay_action
+from tests.seal_keys import keys as keys
 
 
 class HistoryTestCard(Job):
@@ -39,6 +40,19 @@ class HistoryTestCard(Job):
 class HistoryTestMail(Job):
     def perform(self) -> None:
         pass
+
+
+@pytest.fixture
+def card_run(pg_database, make_app, keys, monkeypatch):
+    """An app with seal keys and history, and a run with a sealed argument that ended an hour ago."""
+    app = make_app(pg_database, seal_keys_file=keys)
+    monkeypatch.setattr(boot, "_app", app)
+    run_id = HistoryTestCard(number="4111").enqueue().id
+    jobs.cancel(run_id)
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    Book(app.database).change(run_id, finished_at=an_hour_ago, state_at=an_hour_ago)
+    enable(app)
+    return app, run_id
 
 
 def test_every_read_shows_the_same_before_and_after_runs_have_moved(app, book):
@@ -57,17 +71,8 @@ def test_every_read_shows_the_same_before_and_after_runs_have_moved(app, book):
         assert after[name] == before[name], name
 
 
-def test_a_rotation_of_keys_reaches_runs_that_have_moved(pg_database, make_app, tmp_path, monkeypatch):
-    keys = tmp_path / "keys"
-    keys.touch(mode=0o600)
-    keys.write_text(f"one {new_key()}\nhash {new_key()}\n")
-    app = make_app(pg_database, seal_keys_file=keys)
-    monkeypatch.setattr(boot, "_app", app)
-    run_id = HistoryTestCard(number="4111").enqueue().id
-    jobs.cancel(run_id)
-    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    Book(app.database).change(run_id, finished_at=an_hour_ago, state_at=an_hour_ago)
-    enable(app)
+def test_a_rotation_of_keys_reaches_runs_that_have_moved(card_run, keys):
+    app, run_id = card_run
     Mover(app).turn()
     assert execute(app, COLD) == [run_id]
     one, hashes = keys.read_text().splitlines()
@@ -80,19 +85,8 @@ def test_a_rotation_of_keys_reaches_runs_that_have_moved(pg_database, make_app, 
     assert jobs.find(run_id).arguments == {"number": "4111"}
 
 
-def test_a_run_that_moves_while_its_values_are_sealed_again_is_not_left_out(
-    pg_database, make_app, tmp_path, monkeypatch
-):
-    keys = tmp_path / "keys"
-    keys.touch(mode=0o600)
-    keys.write_text(f"one {new_key()}\nhash {new_key()}\n")
-    app = make_app(pg_database, seal_keys_file=keys)
-    monkeypatch.setattr(boot, "_app", app)
-    run_id = HistoryTestCard(number="4111").enqueue().id
-    jobs.cancel(run_id)
-    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    Book(app.database).change(run_id, finished_at=an_hour_ago, state_at=an_hour_ago)
-    enable(app)
+def test_a_run_that_moves_while_its_values_are_sealed_again_is_not_left_out(card_run, keys, monkeypatch):
+    app, _ = card_run
     keys.write_text(f"two {new_key()}\n{keys.read_text()}")
     moved: list[int] = []
 
