@@ -4,7 +4,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from contextlib import suppress
+import time
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -33,14 +33,16 @@ class Command(BaseCommand):
         self.stdout.write(f"The shop is at http://{address}/")
         self.stdout.write(f"Its runs are at http://{address}/jobs/; sign in as ann with the password {password}")
         self.stdout.flush()
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        asked: list[int] = []
+        # They only note the signal: an exception within ``Popen.wait`` can leave its lock held, so that no later call
+        # learns that the process has ended.
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda number, frame: asked.append(number))
         try:
-            while all(one.poll() is None for one in started):
-                with suppress(subprocess.TimeoutExpired):
-                    started[0].wait(1)
-            raise CommandError("The worker or the pages ended.")
-        except KeyboardInterrupt:
-            pass
+            while not asked:
+                if any(one.poll() is not None for one in started):
+                    raise CommandError("The worker or the pages ended.")
+                time.sleep(0.2)
         finally:
             for one in started:
                 one.terminate()
